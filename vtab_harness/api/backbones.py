@@ -1,0 +1,104 @@
+"""Backbones: a spec string resolves to a module, its input transform, and a fingerprint of its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """Pixels -> network input: resize without crop, scale to 0..1, subtract mean, divide by std.
+
+    Attributes:
+        input_size: (height, width) in pixels.
+        mean: Per channel, on the 0..1 scale.
+        std: Per channel, on the 0..1 scale.
+        resize: Name of the resize rule; ``legacy-bilinear`` is the official VTAB one.
+    """
+
+    input_size: tuple[int, int] = (224, 224)
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    resize: str = "legacy-bilinear"
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns plain lists and numbers, for records and cache keys."""
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class BackboneSpec:
+    """A parsed spec string ``prefix:name[?key=value&...]``.
+
+    Attributes:
+        text: As the person wrote it.
+        prefix: Registered name of the backbone source.
+        name: What the source is asked for.
+        options: Decoded key-value pairs; each source knows its own keys.
+    """
+
+    text: str
+    prefix: str
+    name: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Backbone:
+    """A loaded backbone.
+
+    Attributes:
+        spec: The spec string as given.
+        module: Maps float32 images (N, 3, H, W), already transformed, to features (N, feature_size).
+        transform: How images are brought to it.
+        feature_size: D.
+        parameters: Number of parameters without a classifier.
+        macs: Multiply-adds of one image at the transform's input size, or None where they cannot be counted.
+        fingerprint: sha256 (hex) over names, shapes, dtypes and bytes of all parameters and buffers.
+        architecture: What beside the weights decides the features (source, name, arguments, library version).
+        pretrained: False where the weights are a random initialisation.
+    """
+
+    spec: str
+    module: nn.Module
+    transform: Transform
+    feature_size: int
+    parameters: int
+    macs: int | None
+    fingerprint: str
+    architecture: Mapping[str, Any]
+    pretrained: bool
+
+    def identity(self) -> dict[str, Any]:
+        """Returns what makes its features what they are; equal identities give equal features."""
+        return {
+            "weights": self.fingerprint,
+            "architecture": dict(self.architecture),
+            "transform": self.transform.as_json(),
+        }
+
+
+class BackboneSource(Protocol):
+    """Loads the backbones of one prefix."""
+
+    summary: str
+
+    def load(self, spec: BackboneSpec) -> Backbone:
+        """Loads a backbone on the CPU, in eval mode.
+
+        Raises:
+            UnknownNameError: The source has nothing of this name.
+            OptionError: An option is unknown or has a value that cannot be used.
+            CheckpointError: The weights are missing, damaged, unsafe, non-finite or of another architecture.
+            OfflineError: The weights would have to be downloaded and cannot be.
+        """
+        ...
+
+    def names(self) -> Iterable[str]:
+        """Returns the names it can load, as far as it can list them."""
+        ...

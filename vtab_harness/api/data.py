@@ -1,0 +1,179 @@
+"""Image sets, their splits, and where their examples come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Examples ``start`` (inclusive) to ``stop`` (exclusive) of one source split, in example order."""
+
+    split: str
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A file that a data set is published as.
+
+    Attributes:
+        name: File name, as it is found in the data folder.
+        size: Bytes, or None where unknown.
+        sha256: Hex digest, or None where unknown.
+        page: Where a person finds it.
+    """
+
+    name: str
+    size: int | None = None
+    sha256: str | None = None
+    page: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSet:
+    """Images and raw annotations of one source data set, by split: a declaration.
+
+    Several tasks may share an image set; decoding, resizing and features are then done once.
+
+    Attributes:
+        name: Registered name, also that of its folder.
+        version: Changes whenever examples or pixels do.
+        source: ``module:callable`` of a `SourceFactory`, imported on use.
+        sizes: Examples in each source split.
+        splits: For ``train800``, ``val200`` and ``test`` (and where known ``train``, ``val``) the slices that make it
+            up, as positions in example order (see `vtab_harness.data.order`).
+        archives: The files it is published as; empty for procedural sets.
+        citation: How to cite it.
+        licence: Terms of use, as far as known.
+    """
+
+    name: str
+    version: str
+    source: str
+    sizes: Mapping[str, int]
+    splits: Mapping[str, tuple[Slice, ...]]
+    archives: tuple[Archive, ...] = ()
+    citation: str = ""
+    licence: str = ""
+
+    def size(self, split: str) -> int:
+        """Returns the number of examples of a VTAB split such as ``train800``."""
+        return sum(len(part) for part in self.splits[split])
+
+
+class Source(Protocol):
+    """One place that an image set can be read from.
+
+    Positions count in the source's own listing order; the harness brings them into example order.
+
+    Attributes:
+        variant: Which data these are exactly, for instance ``caltech-sorted``; results of two variants never share
+            a table.
+    """
+
+    variant: str
+
+    def keys(self, split: str) -> Sequence[str]:
+        """Returns the example keys of a source split, in any fixed order."""
+        ...
+
+    def annotations(self, split: str) -> Mapping[str, NDArray[Any]]:
+        """Returns numeric columns, each of shape (n,) and aligned with `keys`."""
+        ...
+
+    def images(self, wanted: Mapping[str, Sequence[int]]) -> Iterator[tuple[str, int, NDArray[np.uint8]]]:
+        """Yields ``(split, position, image)`` once for each wanted position, in any order.
+
+        Images are uint8 of shape (H, W, 3), or (H, W, 1) where grey, as TensorFlow decodes them.
+
+        Raises:
+            DataError: An image is missing, truncated or not an image; names the file.
+        """
+        ...
+
+
+class SourceFactory(Protocol):
+    """Opens the source of an image set."""
+
+    def __call__(self, image_set: ImageSet, roots: Sequence[Path]) -> Source:
+        """Opens the source.
+
+        Args:
+            image_set: What to open.
+            roots: Folders with the person's data, searched in order; procedural sources ignore them.
+
+        Raises:
+            DataError: It is in none of the roots, or incomplete; says what to fetch and where to put it.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """Some images as one flat buffer, ready for a single copy to the device.
+
+    Attributes:
+        data: All pixels one after another, shape (total bytes,), uint8, each image in (H, W, C) order.
+        shapes: (H, W, C) of each image, shape (n, 3), int64.
+    """
+
+    data: NDArray[np.uint8]
+    shapes: NDArray[np.int64]
+
+    def uniform(self) -> tuple[int, int, int] | None:
+        """Returns the common (H, W, C), or None where shapes differ or there is no image."""
+        if len(self.shapes) == 0 or (self.shapes != self.shapes[0]).any():
+            return None
+        height, width, channels = (int(v) for v in self.shapes[0])
+        return height, width, channels
+
+
+class Images(Protocol):
+    """The images of one prepared split, in example order. Carries no labels.
+
+    Attributes:
+        name: For messages, for instance ``caltech101/test``.
+        fingerprint: sha256 (hex) over the pixels and shapes in order.
+    """
+
+    name: str
+    fingerprint: str
+
+    def __len__(self) -> int: ...
+
+    def read(self, start: int, stop: int) -> Pixels:
+        """Reads images ``start`` to ``stop`` (exclusive) into fresh memory.
+
+        Raises:
+            DataError: The file behind it is damaged or gone.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Which data a result was computed on.
+
+    Attributes:
+        image_set: Name of the image set.
+        version: Its version.
+        variant: Data variant of the source.
+        fingerprints: Per split: sha256 over keys, labels (per task) and pixels.
+    """
+
+    image_set: str
+    version: str
+    variant: str
+    fingerprints: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -1,0 +1,207 @@
+"""Evaluation protocols: what is trained, what is searched, what is reported.
+
+A protocol works in two steps. `EvaluationProtocol.search` sees the training and the validation examples and ends with
+a fixed choice; `EvaluationProtocol.fit` trains with that choice on both and returns a `Predictor`. Test images are
+streamed through the predictor by the harness; no method of a protocol is ever given a test image before its choice is
+fixed, nor a test label at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vtab_harness.engine.workbench import Workbench
+
+Status = Literal["finished", "diverged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One setting of a search and how it did on the validation examples.
+
+    Attributes:
+        settings: The searched settings, as plain JSON values.
+        status: ``diverged`` where the loss or the features became non-finite.
+        validation_accuracy: Top-1 in 0..1; None where diverged.
+        validation_loss: Mean cross-entropy in nats; None where diverged.
+        diverged_at: Step of the first non-finite loss.
+        curve: ``(step, training loss)`` pairs, where the protocol trains step by step.
+    """
+
+    settings: Mapping[str, Any]
+    status: Status = "finished"
+    validation_accuracy: float | None = None
+    validation_loss: float | None = None
+    diverged_at: int | None = None
+    curve: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A finished search: all trials and the chosen one.
+
+    Attributes:
+        trials: In the order of the grid.
+        chosen: Index into `trials`.
+    """
+
+    trials: tuple[Trial, ...]
+    chosen: int
+
+    @property
+    def choice(self) -> Trial:
+        """The trial whose settings are used from here on."""
+        return self.trials[self.chosen]
+
+    @classmethod
+    def best_of(cls, trials: Sequence[Trial]) -> Self:
+        """Chooses by validation accuracy, then by lower validation loss, then the earlier trial.
+
+        A diverged trial cannot win.
+
+        Raises:
+            AllTrialsDivergedError: There is no finished trial.
+        """
+        finished = [i for i, trial in enumerate(trials) if trial.status == "finished"]
+        if not finished:
+            raise AllTrialsDivergedError(trials)
+
+        def rank(i: int) -> tuple[float, float, int]:
+            accuracy, loss = trials[i].validation_accuracy, trials[i].validation_loss
+            assert accuracy is not None
+            return (-accuracy, float("inf") if loss is None else loss, i)
+
+        return cls(tuple(trials), min(finished, key=rank))
+
+
+class AllTrialsDivergedError(RuntimeError):
+    """Every trial of a search diverged; there is nothing to choose.
+
+    Attributes:
+        trials: The trials, with the step at which each diverged.
+    """
+
+    def __init__(self, trials: Sequence[Trial]) -> None:
+        steps = ", ".join(f"{dict(trial.settings)} at step {trial.diverged_at}" for trial in trials)
+        super().__init__(f"every trial diverged: {steps}")
+        self.trials = tuple(trials)
+
+
+class FitDivergedError(RuntimeError):
+    """The final training with the chosen setting diverged.
+
+    Attributes:
+        step: First step with a non-finite loss.
+    """
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"the final training diverged at step {step}")
+        self.step = step
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Labelled examples that a protocol may learn from.
+
+    Attributes:
+        inputs: For a protocol that consumes features: float32 (n, D) on the workbench's device. For one that consumes
+            images: a `vtab_harness.engine.resident.ResidentImages`.
+        labels: Classes, int64 (n,), on the workbench's device.
+    """
+
+    inputs: Any
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class Predictor(Protocol):
+    """A trained classifier, ready for test examples."""
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Returns scores (B, classes), float32; larger is likelier.
+
+        Args:
+            inputs: Features (B, D) float32, or transformed images (B, 3, H, W) float32, whichever the protocol
+                consumes, on the workbench's device.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class TrialLog:
+    """Keeps finished trials on disk while a search runs, so that an interrupted search goes on where it stopped.
+
+    Attributes:
+        finished: Trials of an earlier, interrupted run, by canonical settings.
+        keep: Called with each newly finished trial.
+    """
+
+    finished: dict[str, Trial] = field(default_factory=dict)
+    keep: Callable[[Trial], None] = lambda trial: None
+
+    def run(self, settings: Mapping[str, Any], trial: Callable[[], Trial]) -> Trial:
+        """Returns the kept trial with these settings, or runs and keeps it."""
+        import json
+
+        key = json.dumps(dict(settings), sort_keys=True)
+        if key not in self.finished:
+            self.finished[key] = trial()
+            self.keep(self.finished[key])
+        return self.finished[key]
+
+
+class EvaluationProtocol(Protocol):
+    """A named, versioned way to turn a backbone and 1000 examples into a classifier.
+
+    Attributes:
+        name: Registered name.
+        version: Changes whenever results would.
+        summary: One line for `vtab list protocols`.
+        consumes: Whether examples come as frozen features or as images.
+        settings: A frozen dataclass instance that holds every setting.
+        seeds: How many seeds are run by default; 1 where the result does not depend on a seed.
+    """
+
+    name: str
+    version: int
+    summary: str
+    consumes: Literal["features", "images"]
+    settings: Any
+    seeds: int
+
+    def __init__(self, settings: Any = None) -> None:
+        """Takes a settings instance; None means the defaults."""
+        ...
+
+    def grid(self) -> Sequence[Mapping[str, Any]]:
+        """Returns the settings of every trial, in order; used for the plan and its estimate."""
+        ...
+
+    def search(
+        self, bench: Workbench, train: Examples, validation: Examples, num_classes: int, log: TrialLog
+    ) -> Search:
+        """Tries the grid on `train`, scores it on `validation`, and fixes a choice.
+
+        Raises:
+            AllTrialsDivergedError: Nothing finished.
+        """
+        ...
+
+    def fit(self, bench: Workbench, choice: Trial, examples: Examples, num_classes: int, seed: int) -> Predictor:
+        """Trains with the chosen settings on training and validation examples together.
+
+        Raises:
+            FitDivergedError: The loss became non-finite.
+        """
+        ...
+
+    def training_images(self, train: int, trainval: int, seeds: int) -> int:
+        """Returns how many images (or features: 0) pass through the network in training, for the plan's estimate."""
+        ...

@@ -1,0 +1,1 @@
+"""Spec strings -> loaded backbones with transform and fingerprint."""

@@ -1,0 +1,42 @@
+"""What the harness brings itself, by kind: name -> ``module:attribute``, imported on use."""
+
+from __future__ import annotations
+
+_MINI = "vtab_harness.tasks.mini"
+_VTAB = "vtab_harness.tasks.vtab_1k"
+_PROTOCOLS = "vtab_harness.protocols"
+
+NAMES: dict[str, dict[str, str]] = {
+    "backbones": {
+        "timm": "vtab_harness.backbones.timm_source:TIMM",
+        "local-dir": "vtab_harness.backbones.timm_source:LOCAL_DIR",
+        "hf-hub": "vtab_harness.backbones.timm_source:HF_HUB",
+        "python": "vtab_harness.backbones.python_source:PYTHON",
+    },
+    "tasks": {
+        "caltech101": f"{_VTAB}.caltech101:TASK",
+        "mini_digits": f"{_MINI}.digits:TASK",
+        "mini_textures": f"{_MINI}.textures:TASK",
+        "mini_tissue": f"{_MINI}.tissue:TASK",
+        "mini_terrain": f"{_MINI}.terrain:TASK",
+        "mini_count": f"{_MINI}.scenes:COUNT",
+        "mini_distance": f"{_MINI}.scenes:DISTANCE",
+        "mini_location": f"{_MINI}.sprites:LOCATION",
+        "mini_orientation": f"{_MINI}.sprites:ORIENTATION",
+        "mini_azimuth": f"{_MINI}.solids:AZIMUTH",
+        "mini_elevation": f"{_MINI}.solids:ELEVATION",
+    },
+    "suites": {
+        "mini": f"{_MINI}:SUITE",
+    },
+    "protocols": {
+        "linear": f"{_PROTOCOLS}.linear:Linear",
+        "knn": f"{_PROTOCOLS}.knn:NearestNeighbours",
+        "finetune": f"{_PROTOCOLS}.finetune:FineTune",
+    },
+    "pretrainers": {},
+    "executors": {
+        "local": "vtab_harness.executors.local:Local",
+        "devices": "vtab_harness.executors.devices:Devices",
+    },
+}

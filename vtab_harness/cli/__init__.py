@@ -1,0 +1,1 @@
+"""The `vtab` command, one module a subcommand."""

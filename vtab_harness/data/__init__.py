@@ -1,0 +1,1 @@
+"""Sources, example order, decoding, resizing and the prepared cache."""

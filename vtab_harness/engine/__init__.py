@@ -1,0 +1,1 @@
+"""Feature extraction, device-resident training, batched linear heads."""

@@ -1,0 +1,172 @@
+"""One typed, lazy registry for every kind of thing that can be named on the command line.
+
+Built-in names map to ``module:attribute`` and are imported on use. Plugins announce theirs in the entry-point group
+``vtab_harness.<kind>``; reading the announcement imports nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
+
+from vtab_harness.api.errors import PluginError, UnknownNameError
+
+if TYPE_CHECKING:
+    from vtab_harness.api.backbones import BackboneSource
+    from vtab_harness.api.executors import Executor
+    from vtab_harness.api.pretrainers import Pretrainer
+    from vtab_harness.api.protocols import EvaluationProtocol
+    from vtab_harness.api.tasks import Suite, Task
+
+T = TypeVar("T")
+HARNESS = "vtab-harness"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A name, where its object is, and which distribution owns it."""
+
+    name: str
+    target: str
+    owner: str
+
+
+def near_names(name: str, known: Iterator[str] | list[str] | tuple[str, ...], limit: int = 3) -> list[str]:
+    """Returns the known names closest to a mistyped one, best first."""
+    pool = list(known)
+    close = difflib.get_close_matches(name, pool, n=limit, cutoff=0.55)
+    return close or [k for k in pool if name and name.lower() in k.lower()][:limit]
+
+
+def unknown_name(kind: str, name: str, known: list[str], where: str = "") -> UnknownNameError:
+    """Builds the error for a name nobody owns, with the nearest names."""
+    close = near_names(name, known)
+    if close:
+        hint = "Did you mean " + " or ".join(repr(c) for c in close) + "?"
+    else:
+        hint = f"Known: {', '.join(known[:30]) or 'none'}."
+    return UnknownNameError(f"Unknown {kind} {name!r}{where}.", hint)
+
+
+class Registry(Generic[T]):
+    """Names of one kind, loaded on use.
+
+    Args:
+        kind: Singular noun for messages.
+        group: Entry-point group that plugins use.
+        builtin: Name -> ``module:attribute`` for what the harness brings itself.
+        members: Attributes that a loaded object must have.
+    """
+
+    def __init__(self, kind: str, group: str, builtin: dict[str, str], members: tuple[str, ...]) -> None:
+        self.kind = kind
+        self.group = group
+        self._builtin = builtin
+        self._members = members
+        self._loaded: dict[str, T] = {}
+
+    @cached_property
+    def _entries(self) -> dict[str, list[Entry]]:
+        entries: dict[str, list[Entry]] = {}
+        for name, target in self._builtin.items():
+            entries.setdefault(name, []).append(Entry(name, target, HARNESS))
+        for point in metadata.entry_points(group=self.group):
+            owner = point.dist.name if point.dist is not None else "an unknown distribution"
+            entry = Entry(point.name, point.value, owner)
+            # A checkout beside an installed copy announces the same thing twice; that is one owner, not two.
+            if entry not in entries.setdefault(point.name, []):
+                entries[point.name].append(entry)
+        return entries
+
+    def names(self) -> list[str]:
+        """Returns every announced name: built-ins in their own order, then plugins. Imports nothing."""
+        return list(self._entries)
+
+    def owner(self, name: str) -> str:
+        """Returns the distribution that a name belongs to."""
+        return self._entry(name).owner
+
+    def _entry(self, name: str) -> Entry:
+        entries = self._entries.get(name)
+        if not entries:
+            raise unknown_name(self.kind, name, self.names())
+        if len(entries) > 1:
+            claims = " and ".join(f"{e.owner} ({e.target})" for e in entries)
+            raise PluginError(f"The {self.kind} {name!r} is claimed by {claims}.", "Uninstall or rename one of them.")
+        return entries[0]
+
+    def get(self, name: str) -> T:
+        """Imports and returns what a name stands for.
+
+        Raises:
+            UnknownNameError: Nobody owns the name; the message lists the nearest.
+            PluginError: Two distributions own it, it cannot be imported, or it is not of this kind.
+        """
+        if name not in self._loaded:
+            self._loaded[name] = self._load(self._entry(name))
+        return self._loaded[name]
+
+    def _load(self, entry: Entry) -> T:
+        module, _, attribute = entry.target.partition(":")
+        try:
+            found: object = importlib.import_module(module)
+            for part in attribute.split("."):
+                found = getattr(found, part)
+        # A plugin may fail in any way at all while it is imported; one broken plugin must not stop the others.
+        except Exception as error:
+            raise PluginError(
+                f"The {self.kind} {entry.name!r} of {entry.owner} cannot be imported from {entry.target}: "
+                f"{type(error).__name__}: {error}",
+                f"Reinstall or uninstall {entry.owner}.",
+            ) from error
+        missing = [member for member in self._members if not hasattr(found, member)]
+        if missing:
+            raise PluginError(
+                f"{entry.target} of {entry.owner} is not a {self.kind}: it has no {', '.join(missing)}.",
+                f"See CONTRIBUTING.md on how to add a {self.kind}.",
+            )
+        return cast("T", found)
+
+    def items(self) -> Iterator[tuple[str, T]]:
+        """Yields every name with what it stands for; one that cannot be loaded gives a warning and is left out."""
+        for name in self.names():
+            try:
+                yield name, self.get(name)
+            except PluginError as error:
+                warnings.warn(str(error), stacklevel=2)
+
+
+@dataclass(frozen=True)
+class _Kinds:
+    """All registries, by the plural noun that ``vtab list`` takes."""
+
+    backbones: Registry[BackboneSource]
+    tasks: Registry[Task]
+    suites: Registry[Suite]
+    protocols: Registry[Callable[..., EvaluationProtocol]]
+    pretrainers: Registry[Pretrainer]
+    executors: Registry[Callable[[], Executor]]
+
+
+def _registry(kind: str, plural: str, members: tuple[str, ...]) -> Registry[T]:
+    from vtab_harness import builtin
+
+    return Registry(kind, f"vtab_harness.{plural}", builtin.NAMES[plural], members)
+
+
+_TASK_MEMBERS = ("name", "image_set", "label", "num_classes", "group")
+backbones: Registry[BackboneSource] = _registry("backbone source", "backbones", ("load", "names", "summary"))
+tasks: Registry[Task] = _registry("task", "tasks", _TASK_MEMBERS)
+suites: Registry[Suite] = _registry("suite", "suites", ("name", "tasks", "version"))
+protocols: Registry[Callable[..., EvaluationProtocol]] = _registry(
+    "protocol", "protocols", ("search", "fit", "name", "version", "consumes")
+)
+pretrainers: Registry[Pretrainer] = _registry("pretrainer", "pretrainers", ("pretrain", "Settings"))
+executors: Registry[Callable[[], Executor]] = _registry("executor", "executors", ("run",))
+KINDS = _Kinds(backbones, tasks, suites, protocols, pretrainers, executors)

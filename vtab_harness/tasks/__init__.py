@@ -1,0 +1,1 @@
+"""Task declarations, one small file a data set."""
