@@ -8,6 +8,7 @@ fixed, nor a test label at any time.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
@@ -39,6 +40,21 @@ class Trial:
     validation_loss: float | None = None
     diverged_at: int | None = None
     curve: tuple[tuple[int, float], ...] = ()
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Builds a trial from parsed JSON.
+
+        Raises:
+            KeyError, TypeError, ValueError: It is not one.
+        """
+        curve = tuple((int(step), float(loss)) for step, loss in value["curve"])
+        return cls(**{**value, "curve": curve})
+
+
+def trial_key(settings: Mapping[str, Any]) -> str:
+    """Returns the canonical form of a trial's settings, by which it is found again."""
+    return json.dumps(dict(settings), sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +164,7 @@ class TrialLog:
 
     def run(self, settings: Mapping[str, Any], trial: Callable[[], Trial]) -> Trial:
         """Returns the kept trial with these settings, or runs and keeps it."""
-        import json
-
-        key = json.dumps(dict(settings), sort_keys=True)
+        key = trial_key(settings)
         if key not in self.finished:
             self.finished[key] = trial()
             self.keep(self.finished[key])

@@ -1,0 +1,69 @@
+"""The `vtab` command: subcommands are imported when they are used, so that help is fast."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from typing import Annotated, TextIO
+
+import typer
+
+from vtab_harness import __version__
+from vtab_harness.api.errors import VtabError
+
+app = typer.Typer(
+    name="vtab",
+    help="Compare vision backbones on VTAB-1k: backbone x task x protocol -> records.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+INTERRUPTED = 130
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"vtab-harness {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _warn(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Prints a warning as a person would want it: without the place in our code."""
+    typer.secho(f"warning: {message}", fg="yellow", err=True)
+
+
+def main() -> None:
+    """Runs the command; errors that a person can mend are printed as a message, without a traceback."""
+    # Subcommands register themselves with the app.
+    from vtab_harness.cli import env, listing, run, show  # noqa: F401
+
+    warnings.showwarning = _warn
+    try:
+        app()
+    except VtabError as error:
+        typer.secho(f"error: {error}", fg="red", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.secho("Interrupted. Give the same command again: what is finished is kept.", fg="yellow", err=True)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output has gone; there is nobody left to tell, and Python must not try to flush to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,0 +1,66 @@
+"""Progress of a sweep: a bar with time left on a terminal, a line a job elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from vtab_harness.api.executors import JobOutcome
+from vtab_harness.sweep.plan import PlannedJob
+
+
+class SweepProgress:
+    """Shows how far a sweep is.
+
+    Args:
+        quiet: Show nothing, because the output is for a program.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._console = Console(stderr=True, quiet=quiet)
+        self._live = sys.stderr.isatty() and not quiet
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=self._console, disable=not self._live, transient=True)
+        self._jobs: TaskID | None = None
+        self._phase: TaskID | None = None
+        self._done = 0
+        self._total = 0
+        self._started = time.perf_counter()
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def start(self, planned: list[PlannedJob]) -> None:
+        """Takes note of the plan."""
+        finished = sum(item.finished for item in planned)
+        missing = sum(item.missing for item in planned)
+        self._total = len(planned)
+        self._console.print(f"{len(planned)} jobs: {missing} results to compute, {finished} there already.")
+        self._jobs = self._progress.add_task("sweep", total=len(planned))
+        self._phase = self._progress.add_task("starting", total=None)
+
+    def phase(self, name: str, done: int, total: int) -> None:
+        """Takes note of progress inside a job."""
+        if self._live and self._phase is not None:
+            self._progress.update(self._phase, description=name, completed=done, total=total)
+
+    def outcome(self, outcome: JobOutcome) -> None:
+        """Takes note of a finished job."""
+        self._done += 1
+        if self._jobs is not None:
+            self._progress.update(self._jobs, completed=self._done)
+        state = "failed" if outcome.error else "done"
+        seconds = time.perf_counter() - self._started
+        line = f"[{self._done}/{self._total}] {outcome.job.backbone}: {', '.join(outcome.job.tasks)}: {state}"
+        self._console.print(f"{line} ({seconds:.0f} s)", markup=False, highlight=False)

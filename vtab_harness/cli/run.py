@@ -1,0 +1,101 @@
+"""``vtab run``: the main command."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vtab_harness.cli.main import app
+
+Files = Annotated[
+    Path | None, typer.Option(help="TOML study file with the same words as these options; options given here win.")
+]
+
+
+@app.command(epilog="Example: vtab run --backbone 'timm:resnet18?pretrained=false&input_size=64' --suite mini")
+def run(
+    backbone: Annotated[
+        list[str] | None, typer.Option("--backbone", "-b", help="Spec such as timm:resnet50.a1_in1k; may be repeated.")
+    ] = None,
+    suite: Annotated[str | None, typer.Option(help="All tasks of a suite, for instance mini.")] = None,
+    task: Annotated[list[str] | None, typer.Option("--task", "-t", help="A single task; may be repeated.")] = None,
+    protocol: Annotated[str | None, typer.Option("--protocol", "-p", help="linear (default), knn, finetune.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a protocol setting: key=value; may be repeated.")
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(help="A number of seeds, or a list such as 0,1,2.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto (default), cpu, cuda:0.")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto (default: bf16 on CUDA), fp32, bf16.")] = None,
+    compile_: Annotated[
+        bool | None, typer.Option("--compile/--no-compile", help="torch.compile trained networks; default on CUDA.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images a forward pass (64).")] = None,
+    results: Annotated[Path | None, typer.Option(help="Results folder (./results).")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder for prepared data and features.")] = None,
+    data: Annotated[list[Path] | None, typer.Option(help="Folder with data sets; may be repeated.")] = None,
+    executor: Annotated[str | None, typer.Option(help="local (default), devices, or a plugin's.")] = None,
+    study: Files = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Compute finished results again.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its estimate, and leave.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print records as JSON instead of a table.")] = False,
+) -> None:
+    """Evaluate backbones on tasks; what is finished is skipped, so that the same command goes on after a stop."""
+    from vtab_harness.cli import tables
+    from vtab_harness.cli.progress import SweepProgress
+    from vtab_harness.evaluation import run_sweep
+    from vtab_harness.protocols.settings import parse_overrides
+    from vtab_harness.sweep.plan import check_settings, make_jobs, plan
+    from vtab_harness.sweep.settings import choose_tasks
+    from vtab_harness.sweep.study import Study
+
+    given: dict[str, Any] = {
+        "backbones": backbone,
+        "suite": suite,
+        "tasks": task,
+        "protocol": protocol,
+        "set": parse_overrides(set_) if set_ else None,
+        "seeds": seeds,
+        "device": device,
+        "precision": precision,
+        "compile": compile_,
+        "batch_size": batch_size,
+        "results": results,
+        "cache": cache,
+        "data": data,
+        "executor": executor,
+    }
+    whole = (Study() if study is None else Study.read(study)).with_options(given)
+    settings = whole.settings(overwrite=overwrite, command=shlex.join(["vtab", *sys.argv[1:]]))
+    tasks = choose_tasks(whole.suite, list(whole.tasks))
+    check_settings(settings)
+    if dry_run:
+        planned = plan(make_jobs(whole.required_backbones(), tasks, settings), estimate_time=True)
+        if as_json:
+            typer.echo(json.dumps(tables.plan_json(planned), indent=1))
+        else:
+            tables.print_plan(planned)
+        return
+    with SweepProgress(quiet=as_json) as progress:
+        evaluation = run_sweep(
+            whole.required_backbones(),
+            tasks,
+            settings,
+            whole.executor,
+            progress.phase,
+            progress.start,
+            progress.outcome,
+        )
+    if as_json:
+        failures = [{"backbone": f.job.backbone, "tasks": f.job.tasks, "error": f.error} for f in evaluation.failures]
+        records = [record.as_json() for record in evaluation.records]
+        typer.echo(json.dumps({"records": records, "failures": failures}, indent=1))
+    else:
+        tables.print_scores(evaluation.records, tasks, whole.suite)
+        tables.print_failures(evaluation.failures)
+    if evaluation.failures:
+        raise typer.Exit(1)

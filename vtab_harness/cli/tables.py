@@ -1,0 +1,145 @@
+"""Tables that `vtab` prints."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from vtab_harness.api.executors import JobOutcome
+from vtab_harness.api.records import Record
+from vtab_harness.api.tasks import GROUPS, Task
+from vtab_harness.sweep.plan import PlannedJob
+
+
+def make_table(title: str, columns: Sequence[tuple[str, str]]) -> Table:
+    """Returns an empty table; columns are (heading, justification)."""
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    for heading, justify in columns:
+        table.add_column(heading, justify="right" if justify == "right" else "left", overflow="fold")
+    return table
+
+
+def show(table: Table) -> None:
+    """Prints a table; where there is no terminal, at its natural width, so that a file or pipe loses nothing."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=max(80, console.measure(table).maximum))
+    console.print(table)
+
+
+def median_accuracy(records: Sequence[Record]) -> float | None:
+    """Returns the median over seeds, as the VTAB leaderboard reports; None where a seed diverged or none is there."""
+    accuracies = [record.accuracy for record in records]
+    finished = [accuracy for accuracy in accuracies if accuracy is not None]
+    return statistics.median(finished) if finished and len(finished) == len(accuracies) else None
+
+
+def print_scores(records: Sequence[Record], tasks: Sequence[Task], suite: str | None) -> None:
+    """Prints tasks x backbones, accuracies in percent.
+
+    A mean over the suite is printed only where every task is there.
+    """
+    if not records:
+        return
+    columns: dict[tuple[str, str], dict[str, list[Record]]] = {}
+    for record in records:
+        column = columns.setdefault((record.backbone["spec"], record.backbone["weights"]), {})
+        column.setdefault(record.task["name"], []).append(record)
+    names = [escape(spec) for spec, _ in columns]
+    protocol = records[0].protocol["identity"]
+    title = f"Top-1 accuracy in %, {suite or 'tasks'}, {protocol}"
+    table = make_table(
+        title, [("group", "left"), ("task", "left"), ("chance", "right"), *((n, "right") for n in names)]
+    )
+    ordered = sorted(tasks, key=lambda task: GROUPS.index(task.group))
+    for i, task in enumerate(ordered):
+        first = i == 0 or ordered[i - 1].group != task.group
+        scores = [median_accuracy(column.get(task.name, [])) for column in columns.values()]
+        cells = [
+            _percent(score, bool(column.get(task.name))) for score, column in zip(scores, columns.values(), strict=True)
+        ]
+        last = i + 1 == len(ordered) or ordered[i + 1].group != task.group
+        table.add_row(task.group if first else "", escape(task.title), _percent(task.chance), *cells, end_section=last)
+    if suite is not None:
+        means = [_mean([median_accuracy(column.get(t.name, [])) for t in tasks]) for column in columns.values()]
+        table.add_row("mean", f"all {len(tasks)}", "", *(_percent(mean) for mean in means))
+    show(table)
+    seeds = {len(found) for column in columns.values() for found in column.values()}
+    if max(seeds) > 1:
+        typer.echo(f"Median of {max(seeds)} seeds.")
+
+
+def _mean(scores: Sequence[float | None]) -> float | None:
+    there = [score for score in scores if score is not None]
+    return statistics.fmean(there) if len(there) == len(scores) else None
+
+
+def _percent(value: float | None, diverged: bool = False) -> str:
+    if value is None:
+        return "diverged" if diverged else "-"
+    return f"{100 * value:.2f}"
+
+
+def print_failures(failures: Sequence[JobOutcome]) -> None:
+    """Prints what went wrong, once for each job."""
+    for failure in failures:
+        typer.secho(f"\nfailed: {failure.job.backbone} on {', '.join(failure.job.tasks)}", fg="red", err=True)
+        typer.echo(failure.traceback or failure.error, err=True)
+    if failures:
+        typer.echo("\nEverything else is finished and kept. Give the same command again for the rest.", err=True)
+
+
+def plan_json(planned: Sequence[PlannedJob]) -> dict[str, Any]:
+    """Returns the plan as plain values."""
+    return {
+        "jobs": [
+            {
+                "backbone": item.job.backbone,
+                "tasks": list(item.job.tasks),
+                "finished": item.finished,
+                "missing": item.missing,
+                "trials": item.trials,
+                "forward_images": item.forward_images,
+                "training_images": item.training_images,
+                "seconds": item.seconds,
+            }
+            for item in planned
+        ]
+    }
+
+
+def print_plan(planned: Sequence[PlannedJob]) -> None:
+    """Prints the plan and its estimate."""
+    headings = ("finished", "to do", "trials", "images forward", "images trained", "about")
+    table = make_table("Plan", [("backbone", "left"), ("tasks", "left"), *((h, "right") for h in headings)])
+    for item in planned:
+        table.add_row(
+            escape(item.job.backbone),
+            ", ".join(item.job.tasks),
+            str(item.finished),
+            str(item.missing),
+            str(item.trials),
+            f"{item.forward_images:,}",
+            f"{item.training_images:,}",
+            _duration(item.seconds),
+        )
+    show(table)
+    total = sum(item.seconds or 0 for item in planned)
+    missing = sum(item.missing for item in planned)
+    typer.echo(f"{missing} results to compute, about {_duration(total)} from a short measurement on this device.")
+    typer.echo("Features that are cached already, and preparing data for the first time, are not counted.")
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,136 @@
+"""Features of frozen backbones: computed once for an image set and backbone, and kept on disk."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import timm
+import torch
+from filelock import FileLock
+from torch import Tensor
+
+from vtab_harness.api.data import Images
+from vtab_harness.api.errors import StorageError
+from vtab_harness.engine.memory import halving
+from vtab_harness.engine.stream import batches
+from vtab_harness.engine.workbench import Workbench
+
+ROWS_AT_ONCE = 4096
+
+
+class FeatureFile:
+    """Features of one split on disk, read in chunks so that memory stays small.
+
+    Args:
+        path: Raw little-endian float32 rows.
+        rows: Number of images.
+        columns: Feature size.
+    """
+
+    def __init__(self, path: Path, rows: int, columns: int) -> None:
+        self._path = path
+        self.rows = rows
+        self.columns = columns
+
+    def chunks(self, device: torch.device) -> Iterator[Tensor]:
+        """Yields float32 (up to `ROWS_AT_ONCE`, columns) on the device, in example order."""
+        with self._path.open("rb") as file:
+            for start in range(0, self.rows, ROWS_AT_ONCE):
+                count = min(ROWS_AT_ONCE, self.rows - start) * self.columns
+                values = np.fromfile(file, dtype="<f4", count=count)
+                if len(values) != count:
+                    raise StorageError(f"{self._path} is shorter than it was.", "Delete it and run again.")
+                yield torch.from_numpy(values).view(-1, self.columns).to(device)
+
+    def load(self, device: torch.device) -> Tensor:
+        """Returns all rows, float32 (rows, columns), on the device."""
+        return torch.cat(list(self.chunks(device)))
+
+
+def feature_key(bench: Workbench, images: Images) -> str:
+    """Returns the hex key under which features are kept: equal keys, equal features.
+
+    It covers the weights, the architecture and its arguments, the transform, the precision, the pixels and their order,
+    and what else changes bits: device type and library versions.
+    """
+    parts = {
+        "backbone": bench.backbone.identity(),
+        "precision": bench.precision,
+        "pixels": images.fingerprint,
+        "device": bench.device.type,
+        "torch": torch.__version__,
+        "timm": timm.__version__,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def cached_features(bench: Workbench, images: Images, folder: Path) -> FeatureFile:
+    """Returns the features of a split, computing what is not on disk yet.
+
+    Rows are appended to a ``.partial`` file batch by batch: a run that was killed goes on where it stopped. Another
+    process that wants the same features waits for this one.
+
+    Args:
+        bench: Backbone and device.
+        images: The split.
+        folder: Feature cache.
+
+    Raises:
+        StorageError: The folder cannot be written, or the disk is full.
+        DataError: The prepared images are damaged.
+    """
+    path = folder / f"{feature_key(bench, images)}.f32"
+    rows, columns = len(images), bench.backbone.feature_size
+    wanted = rows * columns * 4
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            if not path.exists() or path.stat().st_size != wanted:
+                partial = path.with_suffix(".partial")
+                halving(lambda size: _append(bench, images, partial, size), bench.batch_size, "feature extraction")
+                partial.replace(path)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise StorageError(
+                f"The disk is full: features need {wanted / 1e6:.0f} MB in {folder}.",
+                "Free some space or choose another folder with --cache, and run the same command again.",
+            ) from error
+        raise StorageError(
+            f"Cannot write features to {folder}: {error.strerror}.", "Choose another --cache."
+        ) from error
+    return FeatureFile(path, rows, columns)
+
+
+def _append(bench: Workbench, images: Images, partial: Path, batch_size: int) -> None:
+    bench.batch_size = batch_size
+    row = bench.backbone.feature_size * 4
+    with partial.open("ab") as file:
+        # Whole batches only: the rounding of a row may depend on the batch it was computed in.
+        done = file.tell() // (row * batch_size) * batch_size
+        file.truncate(done * row)
+        file.seek(done * row)
+        transform = bench.backbone.transform
+        waiting: Tensor | None = None
+        for begin, inputs in batches(images, transform, bench.device, batch_size, start=done):
+            features = bench.features(inputs)
+            # The previous batch is written while the device works on this one.
+            if waiting is not None:
+                _write(file.fileno(), waiting)
+            waiting = features
+            bench.progress(f"features of {images.name}", begin + len(inputs), len(images))
+        if waiting is not None:
+            _write(file.fileno(), waiting)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write(descriptor: int, features: Tensor) -> None:
+    data = memoryview(features.cpu().numpy().astype("<f4", copy=False).tobytes())
+    while data:
+        data = data[os.write(descriptor, data) :]

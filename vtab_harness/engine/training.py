@@ -1,0 +1,190 @@
+"""The device-resident training loop: gather, forward, backward, step, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vtab_harness.engine.memory import halving
+from vtab_harness.engine.resident import ResidentImages
+from vtab_harness.engine.shuffling import shuffle_buffer
+from vtab_harness.engine.workbench import Workbench
+
+# Reading a loss from the device waits for it; a look every so many steps costs nothing measurable and bounds how long
+# a diverged trial goes on.
+LOOK_EVERY = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Stochastic gradient descent with a piecewise constant learning rate.
+
+    Attributes:
+        steps: Optimiser steps.
+        batch_size: Examples a step.
+        lr: Base learning rate.
+        decay_at: Fractions of `steps` after which the rate is multiplied by `decay_factor`; the step at the boundary
+            itself still uses the old rate (tf.train.piecewise_constant, google-research/task_adaptation trainer.py).
+        decay_factor: See above.
+        warmup_steps: Steps of linear warm-up from 0.
+        momentum: Without Nesterov: v = momentum * v + g; w = w - lr * v.
+        weight_decay: L2 towards zero.
+        shuffle_buffer: See `vtab_harness.engine.shuffling.shuffle_buffer`.
+    """
+
+    steps: int
+    batch_size: int
+    lr: float
+    decay_at: tuple[float, ...] = (0.3, 0.6, 0.9)
+    decay_factor: float = 0.1
+    warmup_steps: int = 0
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    shuffle_buffer: int = 10000
+
+    def rate(self, step: int) -> float:
+        """Returns the learning rate of a step, counted from 0."""
+        if step < self.warmup_steps:
+            return self.lr * step / self.warmup_steps
+        passed = sum(step > int(fraction * self.steps) for fraction in self.decay_at)
+        return float(self.lr * self.decay_factor**passed)
+
+
+class Classifier(nn.Module):
+    """A backbone with a linear head that starts at zero.
+
+    Args:
+        backbone: Maps images to features (B, feature_size).
+        feature_size: D.
+        num_classes: Outputs.
+    """
+
+    def __init__(self, backbone: nn.Module, feature_size: int, num_classes: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = nn.Linear(feature_size, num_classes)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns scores (B, num_classes)."""
+        scores: Tensor = self.head(self.backbone(images))
+        return scores
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What came of a training.
+
+    Attributes:
+        classifier: Trained, in eval mode; of no use where diverged.
+        losses: Mean training loss of each step, float32, on the CPU.
+        diverged_at: First step with a non-finite loss, or None.
+    """
+
+    classifier: Classifier
+    losses: Tensor
+    diverged_at: int | None
+
+
+def train(
+    bench: Workbench,
+    images: ResidentImages,
+    labels: Tensor,
+    num_classes: int,
+    schedule: Schedule,
+    seed: int,
+    phase: str,
+) -> Training:
+    """Fine-tunes all parameters of a copy of the backbone under a new head.
+
+    Args:
+        bench: Backbone and device.
+        images: Training images.
+        labels: Their classes, int64 (n,), on the device.
+        num_classes: Outputs of the head.
+        schedule: How to train.
+        seed: Decides the order of examples and what the network itself draws (dropout, stochastic depth).
+        phase: Name for the progress report.
+
+    Raises:
+        DeviceError: Memory runs out with a single image at a time.
+    """
+    drawn = shuffle_buffer(len(images), schedule.steps * schedule.batch_size, schedule.shuffle_buffer, seed)
+    order = torch.from_numpy(drawn).view(schedule.steps, schedule.batch_size).to(bench.device)
+
+    def attempt(chunk: int) -> Training:
+        torch.manual_seed(seed)
+        return _train_in_chunks(bench, images, labels, num_classes, schedule, order, chunk, phase)
+
+    return halving(
+        attempt, schedule.batch_size, f"{phase} (gradients are accumulated; batch norm sees the smaller batch)"
+    )
+
+
+def _train_in_chunks(
+    bench: Workbench,
+    images: ResidentImages,
+    labels: Tensor,
+    num_classes: int,
+    schedule: Schedule,
+    order: Tensor,
+    chunk: int,
+    phase: str,
+) -> Training:
+    classifier = Classifier(bench.trainable_copy(), bench.backbone.feature_size, num_classes).to(bench.device).train()
+    optimiser = torch.optim.SGD(
+        classifier.parameters(),
+        lr=schedule.lr,
+        momentum=schedule.momentum,
+        weight_decay=schedule.weight_decay,
+        fused=bench.device.type == "cuda",
+        foreach=False if bench.device.type == "cuda" else None,
+    )
+    forward = torch.compile(classifier) if bench.compile else classifier
+    losses = torch.zeros(schedule.steps, device=bench.device)
+    diverged_at = None
+    for step in range(schedule.steps):
+        for group in optimiser.param_groups:
+            group["lr"] = schedule.rate(step)
+        for positions in order[step].split(chunk):
+            with bench.autocast():
+                scores = forward(images.gather(positions))
+            loss = functional.cross_entropy(scores.float(), labels[positions], reduction="sum") / schedule.batch_size
+            loss.backward()  # type: ignore[no-untyped-call]
+            losses[step] += loss.detach()
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        if (step + 1) % LOOK_EVERY == 0 or step + 1 == schedule.steps:
+            bench.progress(phase, step + 1, schedule.steps)
+            finite = torch.isfinite(losses[: step + 1])
+            if not finite.all():
+                diverged_at = int((~finite).nonzero()[0])
+                break
+    return Training(classifier.eval(), losses.cpu(), diverged_at)
+
+
+def evaluation_batches(
+    images: ResidentImages, batch_size: int, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yields ``(positions, inputs)`` over all resident images, in order."""
+    for positions in torch.arange(len(images), device=device).split(batch_size):
+        yield positions, images.gather(positions)
+
+
+@torch.inference_mode()
+def validate(bench: Workbench, classifier: Classifier, images: ResidentImages, labels: Tensor) -> tuple[float, float]:
+    """Returns (top-1 accuracy in 0..1, mean cross-entropy in nats) on resident images."""
+    correct = torch.zeros((), device=bench.device)
+    loss = torch.zeros((), device=bench.device)
+    for positions, inputs in evaluation_batches(images, bench.batch_size, bench.device):
+        with bench.autocast():
+            scores = classifier(inputs)
+        scores = scores.float()
+        correct += (scores.argmax(1) == labels[positions]).sum()
+        loss += functional.cross_entropy(scores, labels[positions], reduction="sum")
+    return float(correct) / len(images), float(loss) / len(images)

@@ -1,0 +1,70 @@
+"""What a protocol works with: the backbone on its device, and how to run it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vtab_harness.api.backbones import Backbone
+from vtab_harness.engine.device import Precision, autocast
+
+Progress = Callable[[str, int, int], None]
+
+
+def no_progress(phase: str, done: int, total: int) -> None:
+    """Reports to nobody."""
+
+
+@dataclass(slots=True)
+class Workbench:
+    """A backbone on a device.
+
+    Attributes:
+        backbone: As loaded; its module is never trained in place.
+        device: Where the work runs.
+        precision: ``bf16`` runs the network under autocast, ``fp32`` does not.
+        compile: Whether networks that are trained go through torch.compile.
+        batch_size: Images a forward pass in extraction and prediction; halved for good when memory runs out.
+        progress: Told (phase, done, total).
+    """
+
+    backbone: Backbone
+    device: torch.device
+    precision: Precision = "fp32"
+    compile: bool = False
+    batch_size: int = 64
+    progress: Progress = field(default=no_progress)
+
+    def __post_init__(self) -> None:
+        """Moves the backbone to the device, in the memory layout that convolutions like best."""
+        self.backbone.module.to(device=self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+
+    def autocast(self) -> Any:
+        """Returns the context in which the network runs."""
+        return autocast(self.device, self.precision)
+
+    def trainable_copy(self) -> nn.Module:
+        """Returns a fresh copy of the backbone's module with all parameters trainable."""
+        module = copy.deepcopy(self.backbone.module)
+        for parameter in module.parameters():
+            parameter.requires_grad_(parameter.is_floating_point())
+        return module
+
+    @torch.inference_mode()
+    def features(self, inputs: Tensor) -> Tensor:
+        """Runs the frozen backbone.
+
+        Args:
+            inputs: Transformed images (B, 3, H, W), float32, on the device.
+
+        Returns:
+            Features (B, D), float32, on the device.
+        """
+        with self.autocast():
+            features: Tensor = self.backbone.module(inputs)
+        return features.float()

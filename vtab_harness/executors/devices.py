@@ -1,0 +1,67 @@
+"""`devices`: a process for each device of this machine, all fed from one queue of jobs."""
+
+from __future__ import annotations
+
+import multiprocessing
+import queue
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+
+from vtab_harness.api.executors import Job, JobOutcome
+
+_device: str = "auto"
+
+
+def _take_device(devices: multiprocessing.Queue[str]) -> None:
+    global _device
+    try:
+        _device = devices.get(timeout=60)
+    except queue.Empty:
+        _device = "auto"
+
+
+def _on_own_device(work: Callable[[Job], JobOutcome], job: Job) -> JobOutcome:
+    return replace(work(replace(job, settings=replace(job.settings, device=_device))), job=job)
+
+
+class Devices:
+    """Implements `vtab_harness.api.executors.Executor`.
+
+    Args:
+        devices: One process each; None means every CUDA device, or the CPU where there is none.
+    """
+
+    summary = "one process a CUDA device of this machine"
+    in_process = False
+
+    def __init__(self, devices: Sequence[str] | None = None) -> None:
+        self._devices = devices
+
+    def run(self, jobs: Sequence[Job], work: Callable[[Job], JobOutcome]) -> Iterator[JobOutcome]:
+        """Runs the jobs; outcomes arrive as they finish.
+
+        A process that is killed ends its job with an error, and those that were still waiting as well.
+        """
+        import torch
+
+        devices = self._devices or [f"cuda:{i}" for i in range(torch.cuda.device_count())] or ["cpu"]
+        # CUDA cannot be used in a forked process.
+        context = multiprocessing.get_context("spawn")
+        waiting = context.Queue()
+        for device in devices:
+            waiting.put(device)
+        pool = ProcessPoolExecutor(len(devices), context, initializer=_take_device, initargs=(waiting,))
+        try:
+            futures = {pool.submit(_on_own_device, work, job): job for job in jobs}
+            for future in as_completed(futures):
+                try:
+                    yield future.result()
+                except BrokenProcessPool:
+                    error = "A worker process ended abruptly (killed, or out of memory). Give the same command again."
+                    yield JobOutcome(futures[future], error=error)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list((pool._processes or {}).values()):
+                process.terminate()

@@ -1,0 +1,161 @@
+"""`finetune`: every parameter trained, with the lightweight hyperparameter sweep of VTAB."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from vtab_harness.api.protocols import Examples, FitDivergedError, Search, Trial, TrialLog
+from vtab_harness.engine.training import Classifier, Schedule, Training, train, validate
+from vtab_harness.engine.workbench import Workbench
+
+CURVE_POINTS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class FineTuneSettings:
+    """The lightweight sweep: 2 learning rates x 2 lengths.
+
+    What the released code fixes (google-research/task_adaptation, trainer.py): SGD with momentum, cross-entropy, a head
+    that starts at zero, no weight decay and no augmentation. The values of the sweep are our recollection of the VTAB
+    paper (arXiv 1910.04867, appendix on hyperparameter sweeps), not checked against its text.
+
+    Attributes:
+        lr: Learning rates tried.
+        steps: Lengths tried, in optimiser steps.
+        batch_size: Examples a step.
+        decay_at: Fractions of the length after which the rate falls.
+        decay_factor: By how much it falls.
+        warmup_steps: Steps of linear warm-up.
+        momentum: Without Nesterov.
+        weight_decay: L2 towards zero.
+        shuffle_buffer: Size of the official pipeline's shuffle buffer.
+        search_seed: Seed of every trial of the search.
+    """
+
+    lr: tuple[float, ...] = (0.1, 0.01)
+    steps: tuple[int, ...] = (2500, 10000)
+    batch_size: int = 512
+    decay_at: tuple[float, ...] = (0.3, 0.6, 0.9)
+    decay_factor: float = 0.1
+    warmup_steps: int = 0
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    shuffle_buffer: int = 10000
+    search_seed: int = 0
+
+
+class FineTunePredictor:
+    """A fine-tuned network.
+
+    Args:
+        bench: Where it runs.
+        classifier: Trained, in eval mode.
+    """
+
+    def __init__(self, bench: Workbench, classifier: Classifier) -> None:
+        self._bench = bench
+        self.classifier = classifier
+
+    @torch.inference_mode()
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Returns scores (B, classes), float32, for transformed images (B, 3, H, W)."""
+        with self._bench.autocast():
+            scores: Tensor = self.classifier(inputs)
+        return scores.float()
+
+
+class FineTune:
+    """Implements `vtab_harness.api.protocols.EvaluationProtocol`.
+
+    Chosen on 800/200, retrained on the 1000 with that setting; three seeds, of which tables report the median.
+    """
+
+    name = "finetune"
+    version = 1
+    summary = "all parameters, SGD, 2 learning rates x 2 lengths chosen on 200, retrained on 1000, median of 3 seeds"
+    consumes: Literal["features", "images"] = "images"
+    seeds = 3
+    Settings = FineTuneSettings
+
+    def __init__(self, settings: FineTuneSettings | None = None) -> None:
+        self.settings = settings or FineTuneSettings()
+
+    def grid(self) -> Sequence[Mapping[str, Any]]:
+        """Returns every combination of learning rate and length."""
+        return [{"lr": lr, "steps": steps} for steps in self.settings.steps for lr in self.settings.lr]
+
+    def _train(
+        self, bench: Workbench, setting: Mapping[str, Any], examples: Examples, num_classes: int, seed: int, phase: str
+    ) -> Training:
+        s = self.settings
+        schedule = Schedule(
+            steps=setting["steps"],
+            batch_size=s.batch_size,
+            lr=setting["lr"],
+            decay_at=s.decay_at,
+            decay_factor=s.decay_factor,
+            warmup_steps=s.warmup_steps,
+            momentum=s.momentum,
+            weight_decay=s.weight_decay,
+            shuffle_buffer=s.shuffle_buffer,
+        )
+        return train(bench, examples.inputs, examples.labels, num_classes, schedule, seed, phase)
+
+    def search(
+        self, bench: Workbench, train: Examples, validation: Examples, num_classes: int, log: TrialLog
+    ) -> Search:
+        """Trains once for every setting and scores it on the validation examples."""
+
+        def trial(setting: Mapping[str, Any]) -> Trial:
+            phase = f"search lr={setting['lr']:g} steps={setting['steps']}"
+            training = self._train(bench, setting, train, num_classes, self.settings.search_seed, phase)
+            curve = _thinned(training.losses, training.diverged_at)
+            if training.diverged_at is not None:
+                return Trial(setting, "diverged", diverged_at=training.diverged_at, curve=curve)
+            accuracy, loss = validate(bench, training.classifier, validation.inputs, validation.labels)
+            if loss != loss or loss == float("inf"):
+                return Trial(setting, "diverged", diverged_at=setting["steps"], curve=curve)
+            return Trial(setting, "finished", accuracy, loss, curve=curve)
+
+        return Search.best_of([log.run(setting, lambda s=setting: trial(s)) for setting in self.grid()])  # type: ignore[misc]
+
+    def fit(
+        self, bench: Workbench, choice: Trial, examples: Examples, num_classes: int, seed: int
+    ) -> FineTunePredictor:
+        """Trains with the chosen setting on all 1000 examples.
+
+        Raises:
+            FitDivergedError: The loss became non-finite.
+        """
+        training = self._train(bench, choice.settings, examples, num_classes, seed, f"final seed {seed}")
+        if training.diverged_at is not None:
+            raise FitDivergedError(training.diverged_at)
+        return FineTunePredictor(bench, training.classifier)
+
+    def state(self, predictor: FineTunePredictor) -> dict[str, Tensor]:
+        """Returns what has to be kept so that `restore` gives the same predictor."""
+        return {name: value.detach().cpu().contiguous() for name, value in predictor.classifier.state_dict().items()}
+
+    def restore(self, bench: Workbench, state: Mapping[str, Tensor], num_classes: int) -> FineTunePredictor:
+        """Rebuilds a predictor that an interrupted run had already trained."""
+        classifier = Classifier(bench.trainable_copy(), bench.backbone.feature_size, num_classes)
+        classifier.load_state_dict(state)
+        return FineTunePredictor(bench, classifier.to(bench.device).eval())
+
+    def training_images(self, train: int, trainval: int, seeds: int) -> int:
+        """Returns the number of images that pass forward and backward, with the longest setting chosen."""
+        searched = sum(self.settings.steps) * len(self.settings.lr)
+        return self.settings.batch_size * (searched + max(self.settings.steps) * seeds)
+
+
+def _thinned(losses: Tensor, diverged_at: int | None) -> tuple[tuple[int, float], ...]:
+    """Keeps about `CURVE_POINTS` finite losses, the last one among them."""
+    stop = len(losses) if diverged_at is None else diverged_at
+    every = max(1, -(-stop // CURVE_POINTS))
+    steps = sorted({*range(0, stop, every), *([stop - 1] if stop else [])})
+    return tuple((step, float(losses[step])) for step in steps)

@@ -1,0 +1,1 @@
+"""A sweep: backbones x tasks under one protocol, planned, run and resumed."""

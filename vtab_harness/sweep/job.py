@@ -1,0 +1,239 @@
+"""One job: all tasks of one image set, for one backbone and one protocol."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vtab_harness import registry
+from vtab_harness.api.backbones import Backbone
+from vtab_harness.api.data import Images
+from vtab_harness.api.errors import VtabError
+from vtab_harness.api.executors import Job, JobOutcome
+from vtab_harness.api.protocols import (
+    AllTrialsDivergedError,
+    EvaluationProtocol,
+    Examples,
+    FitDivergedError,
+    Predictor,
+    TrialLog,
+    trial_key,
+)
+from vtab_harness.api.tasks import Task
+from vtab_harness.backbones.spec import load
+from vtab_harness.data.prepared import PreparedSet, prepare
+from vtab_harness.engine.device import repeatable, resolve_device, resolve_precision
+from vtab_harness.engine.features import cached_features
+from vtab_harness.engine.memory import halving
+from vtab_harness.engine.resident import ResidentImages
+from vtab_harness.engine.stream import batches
+from vtab_harness.engine.workbench import Progress, Workbench, no_progress
+from vtab_harness.protocols.settings import build_protocol, identity
+from vtab_harness.store import RecordKey, Store, Unfinished, backbone_folder
+from vtab_harness.sweep.recording import Recorder, Work
+from vtab_harness.sweep.sealed import SealedTest
+from vtab_harness.sweep.settings import SweepSettings
+
+LEARN_FROM = ("train800", "val200")
+
+
+# One backbone serves several jobs in a row; loading and fingerprinting it once is enough.
+@lru_cache(maxsize=1)
+def load_backbone(spec: str) -> Backbone:
+    """Loads a backbone, or returns the one that was loaded last."""
+    return load(spec)
+
+
+def run_job(job: Job, progress: Progress = no_progress) -> JobOutcome:
+    """Runs a job and never raises: errors are reported in the outcome."""
+    try:
+        return JobOutcome(job, tuple(str(path) for path in JobRun(job, progress).run()))
+    except VtabError as error:
+        return JobOutcome(job, error=str(error))
+    # Whatever a backbone or a plugin raises ends this job only; the others go on.
+    except Exception as error:
+        return JobOutcome(job, error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
+
+
+def seeds_of(settings: SweepSettings, protocol: EvaluationProtocol) -> tuple[int, ...]:
+    """Returns the seeds to run; a protocol that does not depend on a seed has one."""
+    if protocol.seeds == 1:
+        return (0,)
+    return settings.seeds or tuple(range(protocol.seeds))
+
+
+class JobRun:
+    """Carries a job out.
+
+    Args:
+        job: What to do.
+        progress: Told (phase, done, total).
+    """
+
+    def __init__(self, job: Job, progress: Progress = no_progress) -> None:
+        settings: SweepSettings = job.settings
+        self.settings = settings
+        self.tasks = [registry.tasks.get(name) for name in job.tasks]
+        self.protocol = build_protocol(settings.protocol, settings.overrides)
+        self.seeds = seeds_of(settings, self.protocol)
+        self.store = Store(settings.results)
+        device = resolve_device(settings.device)
+        precision = resolve_precision(settings.precision, device)
+        compiled = device.type == "cuda" if settings.compile is None else settings.compile
+        backbone = load_backbone(job.backbone)
+        self.bench = Workbench(backbone, device, precision, compiled, settings.batch_size, progress)
+
+    def key(self, task: Task, seed: int) -> RecordKey:
+        """Returns where a result of this job belongs."""
+        backbone = self.bench.backbone
+        folder = backbone_folder(backbone.spec, {**backbone.identity(), "precision": self.bench.precision})
+        return RecordKey(folder, task.name, identity(self.protocol), seed)
+
+    def open_work(self) -> list[Work]:
+        """Returns the tasks with seeds that have no record yet."""
+        work = []
+        for task in self.tasks:
+            again = self.settings.overwrite
+            seeds = [seed for seed in self.seeds if again or self.store.read(self.key(task, seed)) is None]
+            if seeds:
+                work.append(Work(task, seeds))
+        return work
+
+    def run(self) -> list[Path]:
+        """Does what is not done yet, and returns the paths of all records of the job."""
+        work = self.open_work()
+        if work:
+            self.store.check_writable()
+            with repeatable(self.bench.device):
+                self._run(work)
+        return [self.store.path(self.key(task, seed)) for task in self.tasks for seed in self.seeds]
+
+    def _run(self, work: list[Work]) -> None:
+        image_set = self.tasks[0].image_set
+        cache = self.settings.cache_folder()
+        recorder = Recorder(self.settings, self.protocol, self.bench)
+
+        def preparing(done: int, total: int) -> None:
+            self.bench.progress(f"preparing {image_set.name}", done, total)
+
+        prepared = prepare(image_set, self.settings.data, cache, progress=preparing)
+        start = time.perf_counter()
+        inputs = [self._inputs(prepared.images(split), cache) for split in LEARN_FROM]
+        loading = time.perf_counter() - start
+        for item in work:
+            item.seconds["inputs"] = loading
+            self._learn(item, prepared, inputs)
+        del inputs
+        sealed = SealedTest(prepared, [item.task for item in work if item.search is not None])
+        predictions = self._predict(work, sealed, cache)
+        for item in work:
+            for seed in item.seeds:
+                predicted = predictions.get((item.task.name, seed))
+                scored = None if predicted is None else sealed.score(item.task.name, predicted)
+                record = recorder.record(item, seed, prepared, scored)
+                self.store.write(self.key(item.task, seed), record, scored)
+            self._unfinished(item).clear()
+
+    def _inputs(self, images: Images, cache: Path) -> Any:
+        if self.protocol.consumes == "features":
+            return cached_features(self.bench, images, cache / "features").load(self.bench.device)
+        return ResidentImages.load(images, self.bench.backbone.transform, self.bench.device)
+
+    def _unfinished(self, item: Work) -> Unfinished:
+        return self.store.unfinished(self.key(item.task, item.seeds[0]))
+
+    def _learn(self, item: Work, prepared: PreparedSet, inputs: Sequence[Any]) -> None:
+        """Searches, fixes the choice, and trains the final classifiers of a task."""
+        rule, device = item.task.label, self.bench.device
+        labels = [torch.from_numpy(prepared.labels(split, rule)).to(device) for split in LEARN_FROM]
+        train, validation = (Examples(i, label) for i, label in zip(inputs, labels, strict=True))
+        try:
+            with item.timed("search"):
+                log = self._trial_log(item)
+                item.search = self.protocol.search(self.bench, train, validation, item.task.num_classes, log)
+        except AllTrialsDivergedError as error:
+            item.trials = error.trials
+            return
+        item.trials = item.search.trials
+        joined = ResidentImages.join(inputs) if isinstance(inputs[0], ResidentImages) else torch.cat(list(inputs))
+        together = Examples(joined, torch.cat(labels))
+        for seed in item.seeds:
+            try:
+                with item.timed("fit"):
+                    item.predictors[seed] = self._fit(item, together, seed)
+            except FitDivergedError as error:
+                item.diverged_at[seed] = error.step
+
+    def _trial_log(self, item: Work) -> TrialLog:
+        """Collects the trials that need not be run again: of an interrupted run, or in the record of another seed."""
+        kept = self._unfinished(item)
+        if self.settings.overwrite:
+            kept.clear()
+        finished = kept.trials()
+        for seed in set(self.seeds) - set(item.seeds):
+            record = self.store.read(self.key(item.task, seed))
+            if record is not None:
+                finished |= {trial_key(trial.settings): trial for trial in record.trials()}
+        return TrialLog(finished, kept.keep)
+
+    def _fit(self, item: Work, together: Examples, seed: int) -> Predictor:
+        assert item.search is not None
+        classes, choice = item.task.num_classes, item.search.choice
+        restore = getattr(self.protocol, "restore", None)
+        if restore is None:
+            return self.protocol.fit(self.bench, choice, together, classes, seed)
+        kept = self._unfinished(item)
+        state = kept.fitted(seed, choice)
+        if state is not None:
+            restored: Predictor = restore(self.bench, state, classes)
+            return restored
+        predictor = self.protocol.fit(self.bench, choice, together, classes, seed)
+        kept.keep_fitted(seed, choice, self.protocol.state(predictor))  # type: ignore[attr-defined]
+        return predictor
+
+    def _predict(self, work: list[Work], sealed: SealedTest, cache: Path) -> dict[tuple[str, int], NDArray[np.int64]]:
+        """Streams the test images once, through every classifier of every task."""
+        searches = {item.task.name: item.search for item in work if item.search is not None}
+        predictors = {(item.task.name, seed): p for item in work for seed, p in item.predictors.items()}
+        if not predictors:
+            return {}
+        images = sealed.open(searches)
+        start = time.perf_counter()
+        if self.protocol.consumes == "features":
+            rows = cached_features(self.bench, images, cache / "features").chunks(self.bench.device)
+            predicted = _classes(predictors, rows)
+        else:
+
+            def stream(batch_size: int) -> dict[tuple[str, int], NDArray[np.int64]]:
+                inputs = batches(images, self.bench.backbone.transform, self.bench.device, batch_size)
+                return _classes(predictors, (batch for _, batch in self._reported(inputs, len(images))))
+
+            predicted = halving(stream, self.bench.batch_size, "prediction")
+        for item in work:
+            item.seconds["test"] = time.perf_counter() - start
+        return predicted
+
+    def _reported(self, inputs: Iterator[tuple[int, Tensor]], total: int) -> Iterator[tuple[int, Tensor]]:
+        for begin, batch in inputs:
+            yield begin, batch
+            self.bench.progress(f"test images of {self.tasks[0].image_set.name}", begin + len(batch), total)
+
+
+def _classes(
+    predictors: Mapping[tuple[str, int], Predictor], stream: Iterable[Tensor]
+) -> dict[tuple[str, int], NDArray[np.int64]]:
+    """Returns the predicted class of every input for every classifier; nothing waits for the device until the end."""
+    collected: dict[tuple[str, int], list[Tensor]] = {key: [] for key in predictors}
+    for inputs in stream:
+        for key, predictor in predictors.items():
+            collected[key].append(predictor(inputs).argmax(1))
+    return {key: torch.cat(parts).cpu().numpy() for key, parts in collected.items()}
