@@ -41,6 +41,22 @@ def median_accuracy(records: Sequence[Record]) -> float | None:
     return statistics.median(finished) if finished and len(finished) == len(accuracies) else None
 
 
+def short_names(specs: Sequence[str]) -> list[str]:
+    """Returns headings for spec strings: the name alone where that tells them apart, else with the differing options."""
+    parts = [(spec.partition("?")[0].rstrip("/"), spec.partition("?")[2].split("&")) for spec in specs]
+    names = [name.rpartition("/")[2].rpartition(":")[2] or name for name, _ in parts]
+    common = set(parts[0][1]).intersection(*(options for _, options in parts)) if parts else set()
+    short = []
+    for (name, options), alone in zip(parts, names, strict=True):
+        if names.count(alone) == 1:
+            short.append(alone)
+        else:
+            alike = [other for other, _ in parts].count(name) > 1
+            differing = [option for option in options if option and option not in common]
+            short.append(" ".join([alone if alike else name, *differing]))
+    return short
+
+
 def print_scores(records: Sequence[Record], tasks: Sequence[Task], suite: str | None) -> None:
     """Prints tasks x backbones, accuracies in percent.
 
@@ -52,7 +68,7 @@ def print_scores(records: Sequence[Record], tasks: Sequence[Task], suite: str | 
     for record in records:
         column = columns.setdefault((record.backbone["spec"], record.backbone["weights"]), {})
         column.setdefault(record.task["name"], []).append(record)
-    names = [escape(spec) for spec, _ in columns]
+    names = [escape(name) for name in short_names([spec for spec, _ in columns])]
     protocol = records[0].protocol["identity"]
     title = f"Top-1 accuracy in %, {suite or 'tasks'}, {protocol}"
     table = make_table(

@@ -24,7 +24,8 @@ class ResidentImages:
     Use `load`; `join` puts training and validation images together without a second copy from disk.
 
     Args:
-        stored: Network inputs, float32 (n, 3, h, w), or native pixels, uint8 (n, H, W, C).
+        stored: Network inputs, float32 (n, h, w, 3), or native pixels, uint8 (n, H, W, C). Channels come last in
+            memory, so that a gathered batch is in the layout that convolutions like best.
         transform: What the backbone wants.
     """
 
@@ -49,10 +50,9 @@ class ResidentImages:
         """
         height, width = transform.input_size
         if len(images) * 3 * height * width * 4 <= budget:
-            shape = (len(images), 3, height, width)
-            stored = torch.empty(shape, device=device, memory_format=torch.channels_last)
+            stored = torch.empty(len(images), height, width, 3, device=device)
             for begin, inputs in batches(images, transform, device, batch_size=64):
-                stored[begin : begin + len(inputs)] = inputs
+                stored[begin : begin + len(inputs)] = inputs.permute(0, 2, 3, 1)
             return cls(stored, transform)
         native = images.read(0, len(images))
         uniform = native.uniform()
@@ -66,10 +66,7 @@ class ResidentImages:
     @classmethod
     def join(cls, parts: Sequence[ResidentImages]) -> ResidentImages:
         """Puts images of several splits one after another."""
-        stored = torch.cat([part._stored for part in parts])
-        if stored.is_floating_point():
-            stored = stored.contiguous(memory_format=torch.channels_last)
-        return cls(stored, parts[0]._transform)
+        return cls(torch.cat([part._stored for part in parts]), parts[0]._transform)
 
     def __len__(self) -> int:
         return len(self._stored)
@@ -82,5 +79,5 @@ class ResidentImages:
         """
         chosen = self._stored.index_select(0, positions)
         if chosen.is_floating_point():
-            return chosen
+            return chosen.permute(0, 3, 1, 2)
         return normalise(legacy_bilinear(chosen, self._transform.input_size), self._transform)

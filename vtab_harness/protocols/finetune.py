@@ -48,6 +48,28 @@ class FineTuneSettings:
     shuffle_buffer: int = 10000
     search_seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Checks the ranges.
+
+        Raises:
+            ValueError: A setting is out of range; the message names it.
+        """
+        checks = {
+            "lr": bool(self.lr) and all(0 < lr < float("inf") for lr in self.lr),
+            "steps": bool(self.steps) and all(steps >= 1 for steps in self.steps),
+            "batch_size": self.batch_size >= 1,
+            "decay_at": all(0 <= fraction <= 1 for fraction in self.decay_at),
+            "decay_factor": 0 < self.decay_factor <= 1,
+            "warmup_steps": self.warmup_steps >= 0,
+            "momentum": 0 <= self.momentum < 1,
+            "weight_decay": 0 <= self.weight_decay < float("inf"),
+            "shuffle_buffer": self.shuffle_buffer >= 1,
+            "search_seed": self.search_seed >= 0,
+        }
+        for name, fine in checks.items():
+            if not fine:
+                raise ValueError(f"{name}={getattr(self, name)} is out of range.")
+
 
 class FineTunePredictor:
     """A fine-tuned network.

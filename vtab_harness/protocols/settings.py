@@ -95,7 +95,7 @@ def _convert(what: str, value: Any, wanted: Any) -> Any:
         text = value.strip()
         try:
             value = {"true": True, "false": False}.get(text.lower())
-            value = ast.literal_eval(text) if value is None else value
+            value = _literal(text) if value is None else value
         except (ValueError, SyntaxError) as error:
             raise OptionError(f"{what}={text}: expected {_readable(wanted)}.") from error
     number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -106,6 +106,11 @@ def _convert(what: str, value: Any, wanted: Any) -> Any:
     if wanted is bool and isinstance(value, bool):
         return value
     raise OptionError(f"{what}={value}: expected {_readable(wanted)}.")
+
+
+def _literal(text: str) -> Any:
+    # Not literals of Python; settings refuse them by their range.
+    return float(text) if text.lower() in ("nan", "inf", "-inf") else ast.literal_eval(text)
 
 
 def _readable(wanted: Any) -> str:

@@ -1,0 +1,38 @@
+# Two commands do all the set-up: `make demo` and `make test`. Both make their own .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := demo-results
+
+.PHONY: demo test slow bench clean
+.DELETE_ON_ERROR:
+
+# A stamp for each set of dependencies, so that `make demo` does not wait for the test tools.
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+# The main job on the embedded suite: three backbones x ten tasks, no download.
+demo: $(VENV)/installed
+	$(BIN)/vtab run --study docs/demo.toml --results $(DEMO)/results --cache $(DEMO)/cache
+
+test: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+slow: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m 'slow or gpu or shared'
+
+bench: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m benchmark_suite -s tests/benchmarks
+
+clean:
+	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,66 @@
+"""Overridden settings and the identity that follows from them."""
+
+import pytest
+
+from vtab_harness.api.errors import OptionError, UnknownNameError
+from vtab_harness.protocols.settings import build_protocol, identity, overridden, parse_overrides
+
+
+def test_defaults_have_the_plain_identity() -> None:
+    assert identity(build_protocol("finetune", {})) == "finetune-v1"
+    assert identity(build_protocol("linear", {})) == "linear-v1"
+
+
+def test_setting_the_default_value_changes_nothing() -> None:
+    assert identity(build_protocol("finetune", {"batch_size": "512"})) == "finetune-v1"
+
+
+def test_an_override_is_another_identity_whatever_its_spelling() -> None:
+    text, value = (
+        build_protocol("finetune", {"lr": "0.1,0.01,0.001"}),
+        build_protocol("finetune", {"lr": [0.1, 0.01, 0.001]}),
+    )
+    assert identity(text) == identity(value)
+    assert identity(text).startswith("finetune-v1-modified-")
+    assert identity(text) != identity(build_protocol("finetune", {"lr": "0.1"}))
+    assert overridden(text) == {"lr": (0.1, 0.01, 0.001)}
+
+
+def test_single_value_for_a_list_setting() -> None:
+    assert build_protocol("finetune", {"steps": "200"}).settings.steps == (200,)
+    assert build_protocol("finetune", {"steps": 200}).settings.steps == (200,)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"step": "200"}, "Did you mean steps"),
+        ({"steps": "many"}, "expected a whole number"),
+        ({"steps": "1.5"}, "expected a whole number"),
+        ({"momentum": "true"}, "expected a number"),
+        ({"nothing_like_it_xyz": "1"}, "It has: lr"),
+        ({"batch_size": "0"}, "batch_size"),
+        ({"steps": ""}, "steps"),
+        ({"lr": "nan"}, "lr"),
+        ({"decay_at": "2"}, "decay_at"),
+    ],
+)
+def test_wrong_overrides_are_named(overrides: dict[str, str], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        build_protocol("finetune", overrides)
+
+
+def test_unknown_protocol() -> None:
+    with pytest.raises(UnknownNameError, match="finetune"):
+        build_protocol("fine-tune", {})
+
+
+@pytest.mark.parametrize("text", ["steps", "=3"])
+def test_override_without_key_or_value(text: str) -> None:
+    with pytest.raises(OptionError, match="expected key=value"):
+        parse_overrides([text])
+
+
+def test_override_given_twice() -> None:
+    with pytest.raises(OptionError, match="twice"):
+        parse_overrides(["steps=1", "steps=2"])
