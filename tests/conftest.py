@@ -15,7 +15,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(EXAMPLE), os.environ.
 SMALL = "python:vtab_plugin_example.backbones:SmallNetwork?input_size=32"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small_backbone() -> str:
     """Spec of a little convolutional network with random weights."""
     return SMALL

@@ -1,0 +1,112 @@
+"""Nothing finished is lost: kill it anywhere, give the same command again, and the result is the same, bit for bit."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vtab_harness.store import Store, read_predictions
+
+# Two protocols, so that both feature files and trained weights are caught half done; two tasks of one image set.
+COMMANDS = {
+    "linear": ["--protocol", "linear"],
+    "finetune": ["--protocol", "finetune", "--set", "steps=30,60", "--set", "batch_size=64", "--seeds", "2"],
+}
+QUICK = ["--task", "mini_digits", "--task", "mini_location", "--task", "mini_orientation"]
+
+
+def start(folder: Path, arguments: list[str]) -> subprocess.Popen[str]:
+    places = ["--results", str(folder / "results"), "--cache", str(folder / "cache"), "--device", "cpu"]
+    command = [sys.executable, "-m", "vtab_harness", "run", *arguments, *places]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder)
+
+
+def results(folder: Path) -> dict[str, Any]:
+    """Everything in the records but clock times and command lines, and the bytes of the predictions."""
+    store = Store(folder / "results")
+    found = {}
+    for path, record in store:
+        read_predictions(path, record)
+        name = str(path.relative_to(store.root))
+        found[name] = json.dumps(record.result(), sort_keys=True)
+        found[name + " predictions"] = path.with_suffix(".predictions").read_bytes()
+    return found
+
+
+def check_killed_equals_undisturbed(tmp_path: Path, arguments: list[str], kills: int, expected: int) -> None:
+    calm, wild = tmp_path / "calm", tmp_path / "wild"
+    calm.mkdir()
+    wild.mkdir()
+    begin = time.monotonic()
+    process = start(calm, arguments)
+    output, _ = process.communicate(timeout=1800)
+    assert process.returncode == 0, output
+    duration = time.monotonic() - begin
+    moments = random.Random(0)
+    killed = 0
+    for _ in range(kills):
+        process = start(wild, arguments)
+        # Never later than what is needed for the rest, so that most kills hit work and not the end.
+        try:
+            process.communicate(timeout=moments.uniform(0.25, 0.9) * duration)
+            assert process.returncode == 0
+            break
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            killed += 1
+    process = start(wild, arguments)
+    output, _ = process.communicate(timeout=1800)
+    assert process.returncode == 0, output
+    assert killed >= min(2, kills)
+    undisturbed, resumed = results(calm), results(wild)
+    assert len(undisturbed) == 2 * expected
+    assert resumed == undisturbed
+    leftovers = [p for p in (wild / "results").rglob("*") if p.is_file() and p.suffix not in (".json", ".predictions")]
+    assert leftovers == []
+
+
+@pytest.mark.parametrize("protocol", COMMANDS)
+def test_killed_three_times(tmp_path: Path, small_backbone: str, protocol: str) -> None:
+    arguments = ["--backbone", small_backbone, *QUICK, *COMMANDS[protocol]]
+    check_killed_equals_undisturbed(tmp_path, arguments, kills=3, expected=3 if protocol == "linear" else 6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("protocol", COMMANDS)
+def test_killed_ten_times_in_the_whole_suite(tmp_path: Path, small_backbone: str, protocol: str) -> None:
+    arguments = ["--backbone", small_backbone, "--suite", "mini", *COMMANDS[protocol]]
+    check_killed_equals_undisturbed(tmp_path, arguments, kills=10, expected=10 if protocol == "linear" else 20)
+
+
+def test_two_processes_at_once_agree(tmp_path: Path, small_backbone: str) -> None:
+    arguments = ["--backbone", small_backbone, "--task", "mini_location", "--protocol", "knn"]
+    both = [start(tmp_path, arguments) for _ in range(2)]
+    for process in both:
+        output, _ = process.communicate(timeout=600)
+        assert process.returncode == 0, output
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    process = start(alone, arguments)
+    process.communicate(timeout=600)
+    assert results(tmp_path) == results(alone) != {}
+
+
+def test_interrupt_ends_cleanly(tmp_path: Path, small_backbone: str) -> None:
+    long = ["--set", "steps=100000", "--set", "batch_size=64"]
+    process = start(tmp_path, ["--backbone", small_backbone, "--task", "mini_digits", "--protocol", "finetune", *long])
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("cache/prepared/*/*/test")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Give the same command again" in output
+    assert "Traceback" not in output
