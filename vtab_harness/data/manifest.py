@@ -1,0 +1,137 @@
+"""What a prepared split consists of, and whether it is still that.
+
+A prepared split is a folder with `PIXELS`, `SHAPES`, `ANNOTATIONS`, `KEYS` and a manifest that names the sha256 of
+each. The folder appears under its final name only when complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vtab_harness.api.data import ImageSet
+from vtab_harness.api.errors import DataError
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+PIXELS = "pixels.bin"
+"""All images one after another, (H, W, C) uint8 each, in example order."""
+SHAPES = "shapes.npy"
+"""(H, W, C) of each image, shape (n, 3), int64."""
+ANNOTATIONS = "annotations.safetensors"
+"""Numeric columns of shape (n,)."""
+KEYS = "keys.json"
+"""The list of keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """Size and sha256 (hex) of a file."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Describes one prepared split.
+
+    Attributes:
+        image_set: Name of the image set.
+        version: Its version.
+        variant: Variant of the source.
+        split: VTAB split, such as ``train800``.
+        slices: (source split, start, stop) of each part.
+        count: Examples.
+        keys: Fingerprint of the keys in order.
+        pixels: Fingerprint of the images in order.
+        files: File name -> size and hash.
+        harness: Version of the harness that prepared it.
+        schema: Version of this description.
+    """
+
+    image_set: str
+    version: str
+    variant: str
+    split: str
+    slices: tuple[tuple[str, int, int], ...]
+    count: int
+    keys: str
+    pixels: str
+    files: Mapping[str, FileRecord]
+    harness: str
+    schema: int = SCHEMA
+
+    def save(self, folder: Path) -> None:
+        """Writes it into the folder of the split."""
+        (folder / MANIFEST).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Manifest:
+        """Reads it from the folder of a split.
+
+        Raises:
+            DataError: It is missing, damaged, or of another version of the harness.
+        """
+        try:
+            raw = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            if raw["schema"] != SCHEMA:
+                raise damaged(folder, f"was prepared by another version of the harness ({raw.get('harness')})")
+            raw["files"] = {name: FileRecord(**record) for name, record in raw["files"].items()}
+            raw["slices"] = tuple((split, start, stop) for split, start, stop in raw["slices"])
+            return cls(**raw)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise damaged(folder, f"has no readable {MANIFEST}: {error}") from error
+
+    def check(self, folder: Path, image_set: ImageSet) -> None:
+        """Compares with the declaration, and file sizes with what was written; reads no file.
+
+        Raises:
+            DataError: Something differs; names it.
+        """
+        declared = tuple((part.split, part.start, part.stop) for part in image_set.splits.get(self.split, ()))
+        if (self.image_set, self.version, self.slices) != (image_set.name, image_set.version, declared):
+            raise damaged(folder, f"holds other examples than {image_set.name}/{self.split} is declared to have")
+        for name, record in self.files.items():
+            try:
+                size = (folder / name).stat().st_size
+            except OSError as error:
+                raise damaged(folder, f"has no readable {name}: {error}") from error
+            if size != record.bytes:
+                raise damaged(folder, f"is damaged: {name} has {size} bytes instead of {record.bytes}")
+
+    def verify(self, folder: Path) -> None:
+        """Reads every file again and compares hashes.
+
+        Raises:
+            DataError: A file has changed; names it.
+        """
+        for name, record in self.files.items():
+            try:
+                with (folder / name).open("rb") as file:
+                    found = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError as error:
+                raise damaged(folder, f"has no readable {name}: {error}") from error
+            if found != record.sha256:
+                raise damaged(folder, f"is damaged: {folder / name} has changed since it was written")
+
+
+def pixel_fingerprint(shapes: NDArray[np.int64], pixels_sha256: str) -> str:
+    """Returns one sha256 (hex) over all shapes and pixels.
+
+    Args:
+        shapes: (H, W, C) of each image, shape (n, 3).
+        pixels_sha256: sha256 (hex) over all pixels in order.
+    """
+    return hashlib.sha256(shapes.astype("<i8").tobytes() + bytes.fromhex(pixels_sha256)).hexdigest()
+
+
+def damaged(folder: Path, what: str) -> DataError:
+    """Builds the error for a prepared folder that cannot be used."""
+    return DataError(f"The prepared data in {folder} {what}.", "Delete that folder and run again to prepare it anew.")

@@ -1,0 +1,265 @@
+"""The prepared cache: each image set decoded once, then streamed from disk in example order.
+
+Layout: ``<cache>/prepared/<name>-<version>/<variant>/<split>/`` with the files of `vtab_harness.data.manifest`. A split
+is built in a folder beside and appears by one rename, under a lock, so that a killed or a second process does no harm.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+from platformdirs import user_cache_path
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from vtab_harness.api.data import Images, ImageSet, Pixels, Provenance, Source
+from vtab_harness.api.errors import DataError, StorageError
+from vtab_harness.api.labels import LabelRule
+from vtab_harness.data.manifest import ANNOTATIONS, KEYS, MANIFEST, PIXELS, SHAPES, Manifest, damaged, pixel_fingerprint
+from vtab_harness.data.order import keys_fingerprint
+from vtab_harness.data.split_writer import Progress, write_splits
+
+SPLITS = ("train800", "val200", "test")
+"""What VTAB-1k needs."""
+
+_PARTIAL = ".partial"
+
+
+def default_cache() -> Path:
+    """Returns the person's cache folder for prepared data and features."""
+    return user_cache_path("vtab-harness", appauthor=False)
+
+
+@dataclass(slots=True, eq=False)
+class PreparedImages:
+    """The images of one prepared split; see `Images`. Knows neither labels nor the rest of the set.
+
+    Attributes:
+        name: For messages, for instance ``caltech101/test``.
+        fingerprint: sha256 (hex) over shapes and pixels in order.
+        path: The file with the pixels.
+        shapes: (H, W, C) of each image, shape (n, 3).
+        starts: Where each image starts in the file, and last its end: bytes, shape (n + 1,).
+    """
+
+    name: str
+    fingerprint: str
+    path: Path
+    shapes: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def read(self, start: int, stop: int) -> Pixels:
+        """Reads images ``start`` to ``stop`` (exclusive) into fresh memory.
+
+        Raises:
+            IndexError: There are no such images.
+            DataError: The file is damaged or gone.
+        """
+        if not 0 <= start <= stop <= len(self):
+            raise IndexError(f"{self.name} has {len(self)} images, not {start} to {stop}")
+        data = np.empty(int(self.starts[stop] - self.starts[start]), dtype=np.uint8)
+        try:
+            # Opened for each read: threads and forked processes then share no file position. Read rather than
+            # mapped: pages of a map count as this process's memory for as long as it lives.
+            with self.path.open("rb", buffering=0) as file:
+                file.seek(int(self.starts[start]))
+                view = data.data
+                while view:
+                    count = file.readinto(view)
+                    if not count:
+                        raise damaged(self.path.parent, f"is damaged: {self.path.name} has become shorter")
+                    view = view[count:]
+        except OSError as error:
+            raise damaged(self.path.parent, f"cannot be read: {error}") from error
+        return Pixels(data, self.shapes[start:stop])
+
+
+class PreparedSet:
+    """The prepared splits of an image set.
+
+    Attributes:
+        image_set: The declaration.
+        folder: Holds one folder a split.
+        variant: Variant of the source.
+        manifests: By split, what was prepared.
+    """
+
+    def __init__(self, image_set: ImageSet, folder: Path, splits: Sequence[str]) -> None:
+        """Opens prepared splits and checks that they are what is declared, and complete.
+
+        Raises:
+            DataError: They are not.
+        """
+        self.image_set = image_set
+        self.folder = folder
+        self.variant = folder.name
+        self.manifests = {split: Manifest.load(folder / split) for split in splits}
+        for split, manifest in self.manifests.items():
+            manifest.check(folder / split, image_set)
+
+    def images(self, split: str) -> Images:
+        """Returns the images of a split, without labels."""
+        folder, manifest = self._folder(split), self.manifests[split]
+        try:
+            shapes = np.load(folder / SHAPES, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise damaged(folder, f"has no readable {SHAPES}: {error}") from error
+        starts = np.concatenate([[0], np.cumsum(shapes.prod(axis=1))])
+        if len(shapes) != manifest.count or starts[-1] != manifest.files[PIXELS].bytes:
+            raise damaged(folder, f"is damaged: {SHAPES} does not fit {PIXELS}")
+        return PreparedImages(f"{self.image_set.name}/{split}", manifest.pixels, folder / PIXELS, shapes, starts)
+
+    def annotations(self, split: str) -> Mapping[str, NDArray[Any]]:
+        """Returns the annotation columns of a split, each of shape (n,), in example order."""
+        folder = self._folder(split)
+        try:
+            return load((folder / ANNOTATIONS).read_bytes())
+        except (OSError, SafetensorError) as error:
+            raise damaged(folder, f"has no readable {ANNOTATIONS}: {error}") from error
+
+    def labels(self, split: str, rule: LabelRule) -> NDArray[np.int64]:
+        """Returns the classes of a split under a label rule, shape (n,), int64."""
+        return rule(self.annotations(split))
+
+    def keys(self, split: str) -> list[str]:
+        """Returns the keys of a split in example order."""
+        folder = self._folder(split)
+        try:
+            return [str(key) for key in json.loads((folder / KEYS).read_text(encoding="utf-8"))]
+        except (OSError, ValueError) as error:
+            raise damaged(folder, f"has no readable {KEYS}: {error}") from error
+
+    @property
+    def provenance(self) -> Provenance:
+        """Which data these are, apart from labels."""
+        prints = {split: {"keys": m.keys, "pixels": m.pixels} for split, m in self.manifests.items()}
+        return Provenance(self.image_set.name, self.image_set.version, self.variant, prints)
+
+    def task_provenance(self, rule: LabelRule) -> Provenance:
+        """Which data these are, with the labels of a task."""
+        prints = {
+            split: {**parts, "labels": keys_fingerprint(self.labels(split, rule).tolist())}
+            for split, parts in self.provenance.fingerprints.items()
+        }
+        return Provenance(self.image_set.name, self.image_set.version, self.variant, prints)
+
+    def verify(self) -> None:
+        """Reads everything again and compares it with what was written.
+
+        Raises:
+            DataError: A file has changed; names it.
+        """
+        for split, manifest in self.manifests.items():
+            folder = self._folder(split)
+            manifest.check(folder, self.image_set)
+            manifest.verify(folder)
+            shapes = np.load(folder / SHAPES, allow_pickle=False)
+            if (
+                keys_fingerprint(self.keys(split)) != manifest.keys
+                or pixel_fingerprint(shapes, manifest.files[PIXELS].sha256) != manifest.pixels
+            ):
+                raise damaged(folder, f"is damaged: {folder / MANIFEST} does not fit the files beside it")
+
+    def _folder(self, split: str) -> Path:
+        if split not in self.manifests:
+            raise DataError(f"{self.image_set.name}/{split} was not prepared (only {', '.join(self.manifests)}).")
+        return self.folder / split
+
+
+def prepare(
+    image_set: ImageSet,
+    roots: Sequence[Path],
+    cache: Path | None = None,
+    splits: Sequence[str] = SPLITS,
+    progress: Progress | None = None,
+    variant: str | None = None,
+) -> PreparedSet:
+    """Opens the prepared splits of an image set, and prepares those that are not yet.
+
+    What is prepared already needs no source.
+
+    Args:
+        image_set: What to prepare.
+        roots: Folders with the person's data.
+        cache: Cache folder; `default_cache` if None.
+        splits: VTAB splits that are wanted.
+        progress: Told how many images are done while preparing.
+        variant: Data variant, where several were prepared; by default the only one, else the one that the source has.
+
+    Raises:
+        DataError: The source or the prepared data is missing, incomplete or damaged.
+        StorageError: The cache folder cannot be written or is full.
+    """
+    base = (default_cache() if cache is None else cache) / "prepared" / f"{image_set.name}-{image_set.version}"
+    found = _find(image_set, base, splits, variant)
+    if found is not None:
+        return found
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        with FileLock(base / ".lock"):
+            found = _find(image_set, base, splits, variant)
+            if found is None:
+                source = _open_source(image_set, roots, variant)
+                _prepare_missing(image_set, source, base, splits, progress)
+                found = PreparedSet(image_set, base / source.variant, splits)
+    except OSError as error:
+        raise StorageError(
+            f"The cache folder {base} cannot be written: {error}", "Mend its permissions, or choose another one."
+        ) from error
+    return found
+
+
+def _find(image_set: ImageSet, base: Path, splits: Sequence[str], variant: str | None) -> PreparedSet | None:
+    """Opens what is prepared, if it is clear which variant is meant and nothing is missing."""
+    if variant is None:
+        variants = [p.name for p in base.iterdir() if p.is_dir() and p.name[0] != "."] if base.is_dir() else []
+        if len(variants) != 1:
+            return None
+        variant = variants[0]
+    folder = base / variant
+    return PreparedSet(image_set, folder, splits) if all((folder / split).is_dir() for split in splits) else None
+
+
+def _open_source(image_set: ImageSet, roots: Sequence[Path], variant: str | None) -> Source:
+    module, _, attribute = image_set.source.partition(":")
+    source: Source = getattr(importlib.import_module(module), attribute)(image_set, roots)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", source.variant):
+        raise DataError(f"{image_set.name}: {source.variant!r} cannot be the name of a variant")
+    if variant not in (None, source.variant):
+        raise DataError(
+            f"{image_set.name}: the variant {variant!r} is wanted, but the data found gives {source.variant!r}"
+        )
+    return source
+
+
+def _prepare_missing(
+    image_set: ImageSet, source: Source, base: Path, splits: Sequence[str], progress: Progress | None
+) -> None:
+    """Builds the missing splits in a folder beside and moves them to their place. The lock must be held."""
+    partial, folder = base / _PARTIAL, base / source.variant
+    if partial.exists():
+        shutil.rmtree(partial)  # Of a run that was killed.
+    missing = [split for split in splits if not (folder / split).is_dir()]
+    if not missing:
+        return
+    try:
+        partial.mkdir()
+        write_splits(image_set, source, {split: partial / split for split in missing}, progress)
+        folder.mkdir(exist_ok=True)
+        for split in missing:
+            (partial / split).replace(folder / split)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
