@@ -118,7 +118,8 @@ def run_sweep(
     planned = plan(make_jobs(backbones, tasks, settings))
     on_plan(planned)
     work = partial(run_job, progress=progress) if getattr(runner, "in_process", False) else run_job
-    failures, paths = [], []
+    failures: list[JobOutcome] = []
+    paths: list[Path] = []
     for outcome in runner.run([item.job for item in planned], work):
         on_outcome(outcome)
         paths.extend(Path(path) for path in outcome.records)

@@ -32,6 +32,7 @@ class Trial:
         validation_loss: Mean cross-entropy in nats; None where diverged.
         diverged_at: Step of the first non-finite loss.
         curve: ``(step, training loss)`` pairs, where the protocol trains step by step.
+        notes: Further figures worth keeping, such as how well a solver converged; never searched, never ranked by.
     """
 
     settings: Mapping[str, Any]
@@ -40,6 +41,7 @@ class Trial:
     validation_loss: float | None = None
     diverged_at: int | None = None
     curve: tuple[tuple[int, float], ...] = ()
+    notes: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:

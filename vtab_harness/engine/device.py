@@ -22,16 +22,11 @@ def resolve_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = None
     there = available_devices()
-    if device is not None and device.type == "cuda" and device.index is None:
-        device = torch.device("cuda:0")
-    if device is None or str(device) not in there:
+    full = "cuda:0" if name == "cuda" else name
+    if full not in there:
         raise DeviceError(f"--device {name}: there is no such device here.", f"Available: auto, {', '.join(there)}.")
-    return device
+    return torch.device(full)
 
 
 def available_devices() -> list[str]:

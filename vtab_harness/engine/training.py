@@ -151,7 +151,7 @@ def _train_in_chunks(
     for step in range(schedule.steps):
         for group in optimiser.param_groups:
             group["lr"] = schedule.rate(step)
-        for positions in order[step].split(chunk):
+        for positions in torch.split(order[step], chunk):
             with bench.autocast():
                 scores = forward(images.gather(positions))
             loss = functional.cross_entropy(scores.float(), labels[positions], reduction="sum") / schedule.batch_size
@@ -172,7 +172,7 @@ def evaluation_batches(
     images: ResidentImages, batch_size: int, device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yields ``(positions, inputs)`` over all resident images, in order."""
-    for positions in torch.arange(len(images), device=device).split(batch_size):
+    for positions in torch.split(torch.arange(len(images), device=device), batch_size):
         yield positions, images.gather(positions)
 
 

@@ -81,7 +81,7 @@ class Study:
 
     def with_options(self, given: Mapping[str, Any]) -> Study:
         """Returns the study with command-line options put over it; None and empty lists are not given."""
-        values = {key: value for key, value in given.items() if value is not None and value != []}
+        values: dict[str, Any] = {key: v for key, v in given.items() if v is not None and v != []}
         # A suite given on the command line takes the place of the file's tasks, and the other way round.
         if "suite" in values and "tasks" not in values:
             values["tasks"] = ()
@@ -89,7 +89,8 @@ class Study:
             values["suite"] = None
         if "set" in values:
             values["set"] = {**self.set, **values["set"]}
-        return replace(self, **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        plain: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+        return replace(self, **plain)
 
     def required_backbones(self) -> tuple[str, ...]:
         """Returns the backbones.

@@ -38,7 +38,7 @@ IMAGE_SET = ImageSet(
         "L. Fei-Fei, R. Fergus, P. Perona: Learning Generative Visual Models from Few Training Examples: An Incremental"
         " Bayesian Approach Tested on 101 Object Categories. CVPR Workshop, 2004."
     ),
-    licence="CC BY 4.0, as CaltechDATA lists it",
+    licence="as stated on the page of the archive",
 )
 """Membership of its splits: see `vtab_harness.data.caltech101_splits`."""
 

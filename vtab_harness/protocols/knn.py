@@ -1,0 +1,146 @@
+"""The nearest-neighbour protocol: weighted cosine k-NN on frozen features, with nothing trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor
+
+from vtab_harness.api.errors import OptionError
+from vtab_harness.api.protocols import Examples, FitDivergedError, Search, Trial, TrialLog
+from vtab_harness.engine.neighbours import CHUNK, nearest, unit, votes
+
+if TYPE_CHECKING:
+    from vtab_harness.engine.workbench import Workbench
+
+# Added to the votes of every class, as a class without any vote would cost an infinite loss.
+EPSILON = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourSettings:
+    """Settings of the nearest-neighbour protocol; defaults as in the k-NN evaluation of DINO (arXiv 2104.14294).
+
+    Attributes:
+        neighbours: The numbers of neighbours tried; those above the number of training examples are left out.
+        temperatures: The temperatures tried.
+        chunk: Examples compared with the bank at a time.
+    """
+
+    neighbours: tuple[int, ...] = (1, 5, 10, 20, 50, 100, 200)
+    temperatures: tuple[float, ...] = (0.02, 0.07, 0.2, 1.0)
+    chunk: int = CHUNK
+
+    def __post_init__(self) -> None:
+        if not self.neighbours or min(self.neighbours) < 1:
+            raise OptionError(f"knn: neighbours must be 1 or more, got {self.neighbours}")
+        if not self.temperatures or not min(self.temperatures) > 0:
+            raise OptionError(f"knn: temperatures must be positive, got {self.temperatures}")
+        if self.chunk < 1:
+            raise OptionError(f"knn: chunk must be 1 or more, got {self.chunk}")
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourPredictor:
+    """A bank of examples that vote.
+
+    Attributes:
+        bank: Rows of length 1, float32 (N, D).
+        labels: int64 (N,).
+        num_classes: C.
+        k: Number of voters.
+        temperature: Of their weights.
+        chunk: Queries compared at a time.
+    """
+
+    bank: Tensor
+    labels: Tensor
+    num_classes: int
+    k: int
+    temperature: float
+    chunk: int
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Returns vote sums, float32 (B, C), of features, float32 (B, D)."""
+        similarities, rows = nearest(self.bank, unit(inputs), self.k, self.chunk)
+        return votes(similarities, self.labels[rows], self.num_classes, self.temperature)
+
+
+class NearestNeighbours:
+    """Weighted cosine k-NN on frozen features."""
+
+    name = "knn"
+    version = 1
+    summary = "weighted cosine nearest neighbours on frozen features, k and temperature chosen on validation"
+    consumes: Literal["features", "images"] = "features"
+    settings: Any
+    seeds = 1
+
+    def __init__(self, settings: Any = None) -> None:
+        """Takes `NeighbourSettings`; None means the defaults."""
+        self.settings = NeighbourSettings() if settings is None else settings
+
+    def grid(self) -> Sequence[Mapping[str, Any]]:
+        """Returns every k with every temperature; `search` leaves out a k above the number of examples."""
+        return [{"k": k, "temperature": t} for k in self.settings.neighbours for t in self.settings.temperatures]
+
+    def search(
+        self, bench: Workbench, train: Examples, validation: Examples, num_classes: int, log: TrialLog
+    ) -> Search:
+        """Sorts the neighbours of every validation example once, then counts the votes of each setting.
+
+        Raises:
+            OptionError: Every k is above the number of training examples.
+        """
+        grid = [settings for settings in self.grid() if settings["k"] <= len(train)]
+        if not grid:
+            raise OptionError(f"knn: every k of {self.settings.neighbours} is above the {len(train)} training examples")
+        finite = bool(torch.isfinite(train.inputs).all() and torch.isfinite(validation.inputs).all())
+
+        @cache
+        def sorted_neighbours() -> tuple[Tensor, Tensor]:
+            bank, queries = unit(train.inputs), unit(validation.inputs)
+            largest = max(settings["k"] for settings in grid)
+            similarities, rows = nearest(bank, queries, largest, self.settings.chunk)
+            return similarities, train.labels[rows]
+
+        def trial(settings: Mapping[str, Any]) -> Trial:
+            if not finite:
+                return Trial(settings, "diverged", diverged_at=0)
+            similarities, labels = (found[:, : settings["k"]] for found in sorted_neighbours())
+            scores = votes(similarities, labels, num_classes, settings["temperature"]).double() + EPSILON
+            share = (scores / scores.sum(1, keepdim=True)).gather(1, validation.labels[:, None])
+            accuracy = (scores.argmax(1) == validation.labels).double().mean()
+            return Trial(settings, validation_accuracy=float(accuracy), validation_loss=float(-share.log().mean()))
+
+        def run(settings: Mapping[str, Any]) -> Trial:
+            return log.run(settings, lambda: trial(settings))
+
+        return Search.best_of([run(settings) for settings in grid])
+
+    def fit(
+        self, bench: Workbench, choice: Trial, examples: Examples, num_classes: int, seed: int
+    ) -> NeighbourPredictor:
+        """Keeps all examples as the bank; the result does not depend on the seed.
+
+        Raises:
+            FitDivergedError: The features are not finite.
+        """
+        if not bool(torch.isfinite(examples.inputs).all()):
+            raise FitDivergedError(0)
+        return NeighbourPredictor(
+            unit(examples.inputs),
+            examples.labels,
+            num_classes,
+            int(choice.settings["k"]),
+            float(choice.settings["temperature"]),
+            self.settings.chunk,
+        )
+
+    def training_images(self, train: int, trainval: int, seeds: int) -> int:
+        """Returns 0: nothing passes through the network in training."""
+        return 0
