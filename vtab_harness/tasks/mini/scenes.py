@@ -1,0 +1,41 @@
+"""Solids on a floor, after CLEVR: how many, and how far away the nearest is."""
+
+from __future__ import annotations
+
+from vtab_harness.api.data import ImageSet, Slice
+from vtab_harness.api.labels import Column, Thresholds
+from vtab_harness.api.tasks import Task
+
+IMAGES = ImageSet(
+    name="mini_scenes",
+    version="1",
+    source="vtab_harness.data.procedural.scenes:open_source",
+    sizes={"train": 1000, "test": 2000},
+    splits={
+        "train800": (Slice("train", 0, 800),),
+        "val200": (Slice("train", 800, 1000),),
+        "test": (Slice("test", 0, 2000),),
+    },
+    citation="Drawn by vtab-harness.",
+    licence="Apache-2.0, as the code that draws it.",
+)
+
+COUNT = Task(
+    name="mini_count",
+    title="Mini-Count",
+    group="structured",
+    image_set=IMAGES,
+    label=Column("count", offset=-3),
+    num_classes=8,
+    chance=263 / 2000,
+)
+
+DISTANCE = Task(
+    name="mini_distance",
+    title="Mini-Distance",
+    group="structured",
+    image_set=IMAGES,
+    label=Thresholds("distance", (9.3, 9.7, 10.2, 10.6, 11.1)),
+    num_classes=6,
+    chance=399 / 2000,
+)

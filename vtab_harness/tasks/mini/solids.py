@@ -1,0 +1,41 @@
+"""Grey toys, after smallNORB: from which side and from how high they are seen."""
+
+from __future__ import annotations
+
+from vtab_harness.api.data import ImageSet, Slice
+from vtab_harness.api.labels import Column
+from vtab_harness.api.tasks import Task
+
+IMAGES = ImageSet(
+    name="mini_solids",
+    version="1",
+    source="vtab_harness.data.procedural.solids:open_source",
+    sizes={"train": 1000, "test": 2000},
+    splits={
+        "train800": (Slice("train", 0, 800),),
+        "val200": (Slice("train", 800, 1000),),
+        "test": (Slice("test", 0, 2000),),
+    },
+    citation="Drawn by vtab-harness.",
+    licence="Apache-2.0, as the code that draws it.",
+)
+
+AZIMUTH = Task(
+    name="mini_azimuth",
+    title="Mini-Azimuth",
+    group="structured",
+    image_set=IMAGES,
+    label=Column("azimuth"),
+    num_classes=18,
+    chance=125 / 2000,
+)
+
+ELEVATION = Task(
+    name="mini_elevation",
+    title="Mini-Elevation",
+    group="structured",
+    image_set=IMAGES,
+    label=Column("elevation"),
+    num_classes=9,
+    chance=239 / 2000,
+)

@@ -1,0 +1,41 @@
+"""White shapes on black, after dSprites: where, and in which direction."""
+
+from __future__ import annotations
+
+from vtab_harness.api.data import ImageSet, Slice
+from vtab_harness.api.labels import FloorDivided
+from vtab_harness.api.tasks import Task
+
+IMAGES = ImageSet(
+    name="mini_sprites",
+    version="1",
+    source="vtab_harness.data.procedural.sprites:open_source",
+    sizes={"train": 1000, "test": 2000},
+    splits={
+        "train800": (Slice("train", 0, 800),),
+        "val200": (Slice("train", 800, 1000),),
+        "test": (Slice("test", 0, 2000),),
+    },
+    citation="Drawn by vtab-harness.",
+    licence="Apache-2.0, as the code that draws it.",
+)
+
+LOCATION = Task(
+    name="mini_location",
+    title="Mini-Location",
+    group="structured",
+    image_set=IMAGES,
+    label=FloorDivided("x", 2),
+    num_classes=16,
+    chance=142 / 2000,
+)
+
+ORIENTATION = Task(
+    name="mini_orientation",
+    title="Mini-Orientation",
+    group="structured",
+    image_set=IMAGES,
+    label=FloorDivided("orientation", 2.5),
+    num_classes=16,
+    chance=172 / 2000,
+)
