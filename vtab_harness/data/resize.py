@@ -58,15 +58,16 @@ def legacy_bilinear(images: Tensor, size: tuple[int, int]) -> Tensor:
         size: Output height and width, in pixels.
 
     Returns:
-        Fresh contiguous float32 tensor of shape (B, max(C, 3), height, width) on the same device, in the input's
-        range; a single grey channel is repeated to three. Input of the right size keeps its exact values.
+        Fresh float32 tensor of shape (B, max(C, 3), height, width) on the same device, in the input's range and any
+        memory layout; a single grey channel is repeated to three. Input of the right size keeps its exact values.
     """
     height, width = size
     if images.ndim != 4 or 0 in images.shape[1:] or height < 1 or width < 1:
         raise ValueError(f"cannot resize images of shape {tuple(images.shape)} to {height} x {width}")
     planes = images.permute(0, 3, 1, 2)
     if planes.shape[2:] == (height, width):
-        resized = planes.to(torch.float32, memory_format=torch.contiguous_format, copy=True)
+        # The layout is kept, channels last: turning it round and back would cost two passes over the pixels.
+        resized = planes.to(torch.float32, copy=True)
     else:
         needed, top, bottom, down = _rows(planes.shape[2], height, planes.device)
         left, right, across = _columns(planes.shape[3], width, planes.device)

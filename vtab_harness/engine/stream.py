@@ -45,18 +45,22 @@ def to_inputs(flat: Tensor, pixels: Pixels, transform: Transform) -> Tensor:
 
 def normalise(resized: Tensor, transform: Transform) -> Tensor:
     """Brings grey levels 0..255, float32 (B, 3, h, w), to the network's scale; works in place on its argument."""
-    scaled = resized.div_(255)
     if any(transform.mean) or any(s != 1 for s in transform.std):
-        mean, std = _channel_statistics(transform, scaled.device)
-        scaled = scaled.sub_(mean).div_(std)
+        scale, shift = _scale_and_shift(transform, resized.device)
+        # In place: fresh memory for a batch costs more than the arithmetic.
+        scaled = resized.mul_(scale).add_(shift)
+    else:
+        scaled = resized.div_(255)
     return scaled.contiguous(memory_format=torch.channels_last)
 
 
 @lru_cache(maxsize=16)
-def _channel_statistics(transform: Transform, device: torch.device) -> tuple[Tensor, Tensor]:
+def _scale_and_shift(transform: Transform, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Returns (x / 255 - mean) / std as one multiplication and one addition, so that pixels are passed over once."""
+    mean, std = (torch.tensor(v, dtype=torch.float64).view(1, 3, 1, 1) for v in (transform.mean, transform.std))
     # Kept on the device, because a fresh small copy in every batch would wait for the network.
-    mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (transform.mean, transform.std))
-    return mean, std
+    with torch.inference_mode(False):
+        return (1 / (255 * std)).float().to(device), (-mean / std).float().to(device)
 
 
 def batches(
