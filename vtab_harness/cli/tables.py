@@ -42,7 +42,7 @@ def median_accuracy(records: Sequence[Record]) -> float | None:
 
 
 def short_names(specs: Sequence[str]) -> list[str]:
-    """Returns headings for spec strings: the name alone where that tells them apart, else with the differing options."""
+    """Returns headings for spec strings: the name where that tells them apart, else with the differing options."""
     parts = [(spec.partition("?")[0].rstrip("/"), spec.partition("?")[2].split("&")) for spec in specs]
     names = [name.rpartition("/")[2].rpartition(":")[2] or name for name, _ in parts]
     common = set(parts[0][1]).intersection(*(options for _, options in parts)) if parts else set()
@@ -71,25 +71,24 @@ def print_scores(records: Sequence[Record], tasks: Sequence[Task], suite: str | 
     names = [escape(name) for name in short_names([spec for spec, _ in columns])]
     protocol = records[0].protocol["identity"]
     title = f"Top-1 accuracy in %, {suite or 'tasks'}, {protocol}"
-    table = make_table(
-        title, [("group", "left"), ("task", "left"), ("chance", "right"), *((n, "right") for n in names)]
-    )
+    references = ["chance"] + ["from scratch"] * any(task.from_scratch for task in tasks)
+    headings = [("group", "left"), ("task", "left"), *((name, "right") for name in references + names)]
+    table = make_table(title, headings)
     ordered = sorted(tasks, key=lambda task: GROUPS.index(task.group))
     for i, task in enumerate(ordered):
         first = i == 0 or ordered[i - 1].group != task.group
-        scores = [median_accuracy(column.get(task.name, [])) for column in columns.values()]
-        cells = [
-            _percent(score, bool(column.get(task.name))) for score, column in zip(scores, columns.values(), strict=True)
-        ]
         last = i + 1 == len(ordered) or ordered[i + 1].group != task.group
-        table.add_row(task.group if first else "", escape(task.title), _percent(task.chance), *cells, end_section=last)
+        known = [task.chance, task.from_scratch.accuracy if task.from_scratch else None][: len(references)]
+        found = [column.get(task.name, []) for column in columns.values()]
+        cells = [_percent(value) for value in known] + [_percent(median_accuracy(f), bool(f)) for f in found]
+        table.add_row(task.group if first else "", escape(task.title), *cells, end_section=last)
     if suite is not None:
         means = [_mean([median_accuracy(column.get(t.name, [])) for t in tasks]) for column in columns.values()]
-        table.add_row("mean", f"all {len(tasks)}", "", *(_percent(mean) for mean in means))
+        table.add_row("mean", f"all {len(tasks)}", *[""] * len(references), *(_percent(mean) for mean in means))
     show(table)
-    seeds = {len(found) for column in columns.values() for found in column.values()}
-    if max(seeds) > 1:
-        typer.echo(f"Median of {max(seeds)} seeds.")
+    seeds = max(len(found) for column in columns.values() for found in column.values())
+    if seeds > 1:
+        typer.echo(f"Median of {seeds} seeds.")
 
 
 def _mean(scores: Sequence[float | None]) -> float | None:

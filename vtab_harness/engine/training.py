@@ -34,6 +34,7 @@ class Schedule:
         momentum: Without Nesterov: v = momentum * v + g; w = w - lr * v.
         weight_decay: L2 towards zero.
         shuffle_buffer: See `vtab_harness.engine.shuffling.shuffle_buffer`.
+        frozen_statistics: Whether batch norm keeps normalising with the statistics it came with.
     """
 
     steps: int
@@ -45,6 +46,7 @@ class Schedule:
     momentum: float = 0.9
     weight_decay: float = 0.0
     shuffle_buffer: int = 10000
+    frozen_statistics: bool = False
 
     def rate(self, step: int) -> float:
         """Returns the learning rate of a step, counted from 0."""
@@ -137,6 +139,10 @@ def _train_in_chunks(
     phase: str,
 ) -> Training:
     classifier = Classifier(bench.trainable_copy(), bench.backbone.feature_size, num_classes).to(bench.device).train()
+    if schedule.frozen_statistics:
+        for module in classifier.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
     optimiser = torch.optim.SGD(
         classifier.parameters(),
         lr=schedule.lr,

@@ -34,6 +34,8 @@ class FineTuneSettings:
         momentum: Without Nesterov.
         weight_decay: L2 towards zero.
         shuffle_buffer: Size of the official pipeline's shuffle buffer.
+        frozen_statistics: Whether batch norm keeps normalising with the statistics it came with; needed for weights
+            into whose convolutions batch norm was folded.
         search_seed: Seed of every trial of the search.
     """
 
@@ -46,6 +48,7 @@ class FineTuneSettings:
     momentum: float = 0.9
     weight_decay: float = 0.0
     shuffle_buffer: int = 10000
+    frozen_statistics: bool = False
     search_seed: int = 0
 
     def __post_init__(self) -> None:
@@ -125,6 +128,7 @@ class FineTune:
             momentum=s.momentum,
             weight_decay=s.weight_decay,
             shuffle_buffer=s.shuffle_buffer,
+            frozen_statistics=s.frozen_statistics,
         )
         return train(bench, examples.inputs, examples.labels, num_classes, schedule, seed, phase)
 

@@ -113,6 +113,15 @@ def test_divergence_is_found_at_its_step(bench: Workbench, examples: tuple[Resid
     assert torch.isfinite(training.losses[: training.diverged_at]).all()
 
 
+def test_frozen_statistics_stay_while_weights_move(bench: Workbench, examples: tuple[ResidentImages, Tensor]) -> None:
+    before = bench.backbone.module.state_dict()
+    for frozen in (True, False):
+        schedule = Schedule(steps=3, batch_size=16, lr=0.1, frozen_statistics=frozen)
+        after = train(bench, *examples, 3, schedule, seed=0, phase="test").classifier.backbone.state_dict()
+        assert torch.equal(after["norm.running_mean"], before["norm.running_mean"]) == frozen
+        assert not torch.equal(after["norm.weight"], before["norm.weight"])
+
+
 class OutOfMemoryAbove(nn.Module):
     """Runs out of memory with more than so many images at once, as a device would."""
 
