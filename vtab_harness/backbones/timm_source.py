@@ -1,0 +1,231 @@
+"""Backbones from timm: by name, from a folder in timm's layout, from a Hugging Face repository."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import timm
+from torch import nn
+
+from vtab_harness.api.backbones import Backbone, BackboneSpec, Transform
+from vtab_harness.api.errors import CheckpointError, OptionError, UnknownNameError, VtabError
+from vtab_harness.backbones import folders, hub, options, timm_build, weights
+from vtab_harness.backbones.pooled import PooledFeatures
+from vtab_harness.backbones.probe import measure
+from vtab_harness.backbones.timm_build import Plan
+from vtab_harness.registry import unknown_name
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a source knows about a name before any option: what to build and how to fill it.
+
+    Attributes:
+        plan: What to build.
+        pretrained: Builds the model with the weights that belong to the name; None where there are none.
+        config: The file that the plan was read from, or None.
+    """
+
+    plan: Plan
+    pretrained: Callable[[Plan], nn.Module] | None
+    config: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimmSource:
+    """Loads timm models as feature extractors.
+
+    Options: ``pretrained=true|false``, ``checkpoint=FILE``, ``seed=N`` of the random initialisation, ``input_size``,
+    ``mean``, ``std``; every other one is a model argument, read as a Python literal.
+
+    Attributes:
+        summary: One line for listings.
+        find: Looks a name up.
+        list_names: Lists the names that can be listed.
+    """
+
+    summary: str
+    find: Callable[[BackboneSpec], _Found]
+    list_names: Callable[[], Iterable[str]] = tuple
+
+    def names(self) -> Iterable[str]:
+        """Returns the names it can load, sorted, as far as they can be listed."""
+        return self.list_names()
+
+    def load(self, spec: BackboneSpec) -> Backbone:
+        """Loads a backbone on the CPU, in eval mode.
+
+        Raises:
+            UnknownNameError: timm has no such architecture or tag, or the hub no such repository.
+            OptionError: An option cannot be used or the architecture does not take a model argument.
+            CheckpointError: The weights are missing, damaged, unsafe, non-finite or of another architecture.
+            OfflineError: The weights would have to be downloaded and cannot be.
+        """
+        overrides, rest = options.split_transform(spec.options)
+        seed = options.seed(rest)
+        checkpoint = rest.pop("checkpoint", None)
+        wants = rest.pop("pretrained", None)
+        pretrained = options.switch("pretrained", wants) if wants is not None else checkpoint is None
+        if pretrained and checkpoint is not None:
+            raise OptionError("The options pretrained=true and checkpoint=FILE exclude each other.", "Drop one.")
+        given = {key: options.literal(value) for key, value in rest.items()}
+        timm_build.check_arguments(given)
+        found = self.find(spec)
+        plan = replace(found.plan, arguments={**found.plan.arguments, **given}, given=frozenset(given))
+        try:
+            cfg = _cfg(timm_build.sketch(plan))
+        except OptionError as error:
+            if found.config is None or given:
+                raise
+            message = f"{found.config} describes a model that cannot be built. {error.message}"
+            raise CheckpointError(message, "Mend it, or save the model again with this timm.") from error
+        plan, transform = _fit_input(plan, cfg, overrides)
+
+        if checkpoint is not None:
+            model = timm_build.random_model(plan, seed)
+            timm_build.load_file(model, plan, Path(checkpoint).expanduser())
+        elif pretrained:
+            if found.pretrained is None:
+                raise CheckpointError(
+                    f"No weights are published for {spec.prefix}:{spec.name}.",
+                    "Pass pretrained=false for random ones, or checkpoint=FILE.",
+                )
+            model = found.pretrained(plan)
+        else:
+            model = timm_build.random_model(plan, seed)
+        module = PooledFeatures(model).eval()
+        measures = measure(module, transform, name=f"{spec.prefix}:{spec.name}")
+        return Backbone(
+            spec=spec.text,
+            module=module,
+            transform=transform,
+            feature_size=measures.feature_size,
+            parameters=measures.parameters,
+            macs=measures.macs,
+            fingerprint=weights.fingerprint(module),
+            architecture=_identity(plan, cfg),
+            pretrained=pretrained or checkpoint is not None,
+        )
+
+
+def _cfg(model: nn.Module) -> dict[str, Any]:
+    return dict(getattr(model, "pretrained_cfg", None) or {})
+
+
+def _fit_input(plan: Plan, cfg: Mapping[str, Any], overrides: options.TransformOptions) -> tuple[Plan, Transform]:
+    """Settles the input size between the weights, the options and the architecture.
+
+    Returns:
+        The plan, with ``img_size`` where the architecture has to know another size than its weights', and the
+        transform.
+    """
+    base = timm_build.transform_of(cfg)
+    fixed = plan.arguments.get("img_size")
+    if fixed is not None:
+        text = ",".join(map(str, fixed)) if isinstance(fixed, (list, tuple)) else str(fixed)
+        base = replace(base, input_size=options.image_size("img_size", text))
+    transform = overrides.apply(base)
+    flexible = plan.arguments.get("dynamic_img_size")
+    if transform.input_size != base.input_size and not flexible and "img_size" not in plan.given:
+        height, width = transform.input_size
+        sizes: list[Any] = [(height, width), height] if height == width else [(height, width)]
+        for size in sizes:
+            if timm_build.takes(plan, img_size=size):
+                return replace(plan, arguments={**plan.arguments, "img_size": size}), transform
+    return plan, transform
+
+
+def _identity(plan: Plan, cfg: Mapping[str, Any]) -> dict[str, Any]:
+    identity = {
+        "source": "timm",
+        "name": plan.architecture,
+        "arguments": options.plain(plan.arguments),
+        "timm": timm.__version__,
+    }
+    # The one argument that timm takes from the description of the weights and that changes the features.
+    pool = plan.arguments.get("global_pool", cfg.get("global_pool"))
+    return identity if pool is None else {**identity, "pool": options.plain(pool)}
+
+
+def _find_timm(spec: BackboneSpec) -> _Found:
+    architecture, _, _ = spec.name.partition(".")
+    if "/" in spec.name or ":" in spec.name or not timm.is_model(architecture):
+        error = unknown_name("timm architecture", spec.name, [*timm.list_models(), *timm.list_models(pretrained=True)])
+        where = "local-dir" if Path(spec.name).is_dir() else "hf-hub"
+        raise UnknownNameError(error.message, f"Write {where}:{spec.name}") if "/" in spec.name else error
+    try:
+        known = timm.models.get_pretrained_cfg(spec.name)
+    except RuntimeError:
+        tagged = [name for name in timm.list_models(pretrained=True) if name.partition(".")[0] == architecture]
+        raise unknown_name("timm weights", spec.name, tagged) from None
+    # A deprecated name has no description of its own; the model that it builds carries the one it stands for.
+    cfg = (
+        {k: v for k, v in asdict(known).items() if v is not None}
+        if known is not None
+        else _cfg(timm_build.sketch(Plan(spec.name)))
+    )
+    weighty = cfg.get("url") or cfg.get("file") or cfg.get("hf_hub_id")
+    plan = Plan(architecture if known is not None else spec.name, cfg)
+    if not weighty:
+        return _Found(plan, None)
+
+    def pretrained(ready: Plan) -> nn.Module:
+        try:
+            return timm_build.published_model(ready, _published_file(cfg))
+        except VtabError as error:
+            raise type(error)(f"{spec.prefix}:{spec.name} needs weights: {error.message}", error.hint) from error
+
+    return _Found(plan, pretrained)
+
+
+def _published_file(cfg: Mapping[str, Any]) -> Path:
+    if cfg.get("file"):
+        return Path(cfg["file"])
+    if not cfg.get("hf_hub_id"):
+        url, filename = (cfg["url"], None) if isinstance(cfg["url"], str) else cfg["url"]
+        return hub.from_url(url, filename)
+    filename = cfg.get("hf_hub_filename") or "pytorch_model.bin"
+    safe = [] if cfg.get("custom_load") else [str(Path(filename).with_suffix(".safetensors"))]
+    if filename == "pytorch_model.bin":
+        safe = ["model.safetensors"]
+    elif filename == "open_clip_pytorch_model.bin":
+        safe = ["open_clip_model.safetensors", *safe]
+    return hub.from_hub(cfg["hf_hub_id"], list(dict.fromkeys([*safe, filename])))
+
+
+def _from_config(config: folders.Config, find_weights: Callable[[], Path]) -> _Found:
+    def pretrained(plan: Plan) -> nn.Module:
+        path = find_weights()
+        model = timm_build.random_model(plan, seed=0)
+        timm_build.load_file(model, plan, path)
+        return model
+
+    return _Found(Plan(config.architecture, config.cfg, config.arguments), pretrained, config.path)
+
+
+def _find_folder(spec: BackboneSpec) -> _Found:
+    folder = Path(spec.name).expanduser()
+    if folder.is_file():
+        raise CheckpointError(f"{folder} is a file, not a folder.", f"Write timm:NAME?checkpoint={folder}")
+    if not folder.is_dir():
+        raise CheckpointError(f"The folder {folder} does not exist.", "Check the path.")
+    return _from_config(folders.read_config(folder / "config.json"), lambda: folders.find_weights(folder))
+
+
+def _find_repository(spec: BackboneSpec) -> _Found:
+    if spec.name.count("/") != 1:
+        raise OptionError(f"The repository {spec.name!r} is not of the form ORG/NAME.", "Write hf-hub:ORG/NAME")
+    config = folders.read_config(hub.from_hub(spec.name, ["config.json"]))
+    return _from_config(config, lambda: hub.from_hub(spec.name, folders.WEIGHT_FILES[:2]))
+
+
+def _sorted_names() -> Iterable[str]:
+    return sorted(timm.list_models())
+
+
+TIMM = TimmSource("timm model by name, such as timm:resnet50.a1_in1k", _find_timm, _sorted_names)
+LOCAL_DIR = TimmSource("folder in timm's layout: config.json and model.safetensors", _find_folder)
+HF_HUB = TimmSource("Hugging Face repository of a timm model, as hf-hub:ORG/NAME", _find_repository)
