@@ -118,11 +118,12 @@ def run_sweep(
     planned = plan(make_jobs(backbones, tasks, settings))
     on_plan(planned)
     work = partial(run_job, progress=progress) if getattr(runner, "in_process", False) else run_job
-    failures: list[JobOutcome] = []
-    paths: list[Path] = []
-    for outcome in runner.run([item.job for item in planned], work):
+    jobs = [item.job for item in planned]
+    outcomes = []
+    for outcome in runner.run(jobs, work):
         on_outcome(outcome)
-        paths.extend(Path(path) for path in outcome.records)
-        if outcome.error is not None:
-            failures.append(outcome)
-    return Evaluation(tuple(read_record(path) for path in sorted(paths)), tuple(failures))
+        outcomes.append(outcome)
+    # In the order asked for, whatever the order of arrival.
+    outcomes.sort(key=lambda outcome: jobs.index(outcome.job))
+    records = [read_record(Path(path)) for outcome in outcomes for path in outcome.records]
+    return Evaluation(tuple(records), tuple(outcome for outcome in outcomes if outcome.error is not None))

@@ -63,4 +63,4 @@ class SweepProgress:
         state = "failed" if outcome.error else "done"
         seconds = time.perf_counter() - self._started
         line = f"[{self._done}/{self._total}] {outcome.job.backbone}: {', '.join(outcome.job.tasks)}: {state}"
-        self._console.print(f"{line} ({seconds:.0f} s)", markup=False, highlight=False)
+        self._console.print(f"{line} ({seconds:.0f} s)", markup=False, highlight=False, soft_wrap=True)

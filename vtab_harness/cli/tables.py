@@ -30,7 +30,7 @@ def show(table: Table) -> None:
     """Prints a table; where there is no terminal, at its natural width, so that a file or pipe loses nothing."""
     console = Console()
     if not console.is_terminal:
-        console = Console(width=max(80, console.measure(table).maximum))
+        console = Console(width=max(80, Console(width=10_000).measure(table).maximum))
     console.print(table)
 
 
