@@ -32,7 +32,7 @@ slow: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m 'slow or gpu or shared'
 
 bench: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m benchmark_suite -s tests/benchmarks
+	OMP_NUM_THREADS=$$(nproc) $(BIN)/python -m pytest -m benchmark_suite -s tests/benchmarks
 
 clean:
 	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache

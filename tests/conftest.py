@@ -12,6 +12,10 @@ sys.path.insert(0, str(EXAMPLE))
 # Commands started by tests see the modules as well; without an installed distribution they announce nothing.
 os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(EXAMPLE), os.environ.get("PYTHONPATH", "")])
 
+# Small tensors gain nothing from threads, and threads of many processes at once only wait for each other. Benchmarks
+# ask for more (see the Makefile).
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 SMALL = "python:vtab_plugin_example.backbones:SmallNetwork?input_size=32"
 
 

@@ -153,5 +153,7 @@ def test_feature_extraction_against_the_bare_forward(tmp_path: Path) -> None:
     pairs = in_turn(ours, bare, bench.device, rounds)
     ratio = statistics.median(b / a for a, b in pairs)
     rate = count / statistics.median(b for _, b in pairs)
-    print(f"\nextraction / bare forward = {ratio:.3f} ({[round(b / a, 3) for a, b in pairs]}), bare {rate:.0f} images/s")
+    print(
+        f"\nextraction / bare forward = {ratio:.3f} ({[round(b / a, 3) for a, b in pairs]}), bare {rate:.0f} images/s"
+    )
     assert ratio >= 0.95

@@ -39,32 +39,50 @@ def results(folder: Path) -> dict[str, Any]:
     return found
 
 
+def kill_after(process: subprocess.Popen[str], folder: Path, changes: int, then: float) -> bool:
+    """Kills a process some moments after it has changed files for the n-th time; False if it had ended before.
+
+    Counting what it writes, and not seconds, hits the middle of its work on a slow machine as on a fast one.
+    """
+    before = None
+    while process.poll() is None:
+        state = sorted(size_of(path) for path in folder.rglob("*"))
+        if before is not None and state != before:
+            changes -= 1
+        before = state
+        if changes <= 0:
+            time.sleep(then)
+            process.send_signal(signal.SIGKILL)
+            return process.wait() == -signal.SIGKILL
+        time.sleep(0.01)
+    return False
+
+
+def size_of(path: Path) -> tuple[str, int]:
+    try:
+        return path.name, path.stat().st_size
+    except OSError:
+        # Renamed or removed between being listed and being looked at.
+        return path.name, -1
+
+
 def check_killed_equals_undisturbed(tmp_path: Path, arguments: list[str], kills: int, expected: int) -> None:
     calm, wild = tmp_path / "calm", tmp_path / "wild"
     calm.mkdir()
     wild.mkdir()
-    begin = time.monotonic()
     process = start(calm, arguments)
     output, _ = process.communicate(timeout=1800)
     assert process.returncode == 0, output
-    duration = time.monotonic() - begin
-    moments = random.Random(0)
+    chance = random.Random(0)
     killed = 0
     for _ in range(kills):
         process = start(wild, arguments)
-        # Never later than what is needed for the rest, so that most kills hit work and not the end.
-        try:
-            process.communicate(timeout=moments.uniform(0.25, 0.9) * duration)
-            assert process.returncode == 0
-            break
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-            killed += 1
+        killed += kill_after(process, wild, changes=chance.randint(1, 12), then=chance.uniform(0, 0.2))
+        process.communicate()
+    assert killed >= min(2, kills)
     process = start(wild, arguments)
     output, _ = process.communicate(timeout=1800)
     assert process.returncode == 0, output
-    assert killed >= min(2, kills)
     undisturbed, resumed = results(calm), results(wild)
     assert len(undisturbed) == 2 * expected
     assert resumed == undisturbed

@@ -19,7 +19,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-INTERRUPTED = 130
 
 
 def _version(wanted: bool) -> None:
@@ -60,9 +59,6 @@ def main() -> None:
     except VtabError as error:
         typer.secho(f"error: {error}", fg="red", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.secho("Interrupted. Give the same command again: what is finished is kept.", fg="yellow", err=True)
-        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output has gone; there is nobody left to tell, and Python must not try to flush to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

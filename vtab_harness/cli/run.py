@@ -12,6 +12,7 @@ import typer
 
 from vtab_harness.cli.main import app
 
+INTERRUPTED = 130
 Files = Annotated[
     Path | None, typer.Option(help="TOML study file with the same words as these options; options given here win.")
 ]
@@ -80,16 +81,20 @@ def run(
         else:
             tables.print_plan(planned)
         return
-    with SweepProgress(quiet=as_json) as progress:
-        evaluation = run_sweep(
-            whole.required_backbones(),
-            tasks,
-            settings,
-            whole.executor,
-            progress.phase,
-            progress.start,
-            progress.outcome,
-        )
+    try:
+        with SweepProgress(quiet=as_json) as progress:
+            evaluation = run_sweep(
+                whole.required_backbones(),
+                tasks,
+                settings,
+                whole.executor,
+                progress.phase,
+                progress.start,
+                progress.outcome,
+            )
+    except KeyboardInterrupt:
+        typer.secho("Interrupted. Give the same command again: what is finished is kept.", fg="yellow", err=True)
+        raise typer.Exit(INTERRUPTED) from None
     if as_json:
         failures = [{"backbone": f.job.backbone, "tasks": f.job.tasks, "error": f.error} for f in evaluation.failures]
         records = [record.as_json() for record in evaluation.records]
