@@ -16,10 +16,19 @@ NAMES: dict[str, dict[str, str]] = {
     "tasks": {
         "caltech101": f"{_VTAB}.caltech101:TASK",
         "cifar100": f"{_VTAB}.cifar100:TASK",
+        "dtd": f"{_VTAB}.dtd:TASK",
+        "oxford_flowers102": f"{_VTAB}.oxford_flowers102:TASK",
+        "oxford_iiit_pet": f"{_VTAB}.oxford_iiit_pet:TASK",
         "svhn": f"{_VTAB}.svhn:TASK",
+        "sun397": f"{_VTAB}.sun397:TASK",
         "patch_camelyon": f"{_VTAB}.patch_camelyon:TASK",
+        "eurosat": f"{_VTAB}.eurosat:TASK",
+        "resisc45": f"{_VTAB}.resisc45:TASK",
+        "diabetic_retinopathy": f"{_VTAB}.diabetic_retinopathy_detection:TASK",
         "clevr_count": f"{_VTAB}.clevr:COUNT",
         "clevr_distance": f"{_VTAB}.clevr:DISTANCE",
+        "dmlab": f"{_VTAB}.dmlab:TASK",
+        "kitti_distance": f"{_VTAB}.kitti:TASK",
         "dsprites_location": f"{_VTAB}.dsprites:LOCATION",
         "dsprites_orientation": f"{_VTAB}.dsprites:ORIENTATION",
         "smallnorb_azimuth": f"{_VTAB}.smallnorb:AZIMUTH",
@@ -36,6 +45,7 @@ NAMES: dict[str, dict[str, str]] = {
         "mini_elevation": f"{_MINI}.solids:ELEVATION",
     },
     "suites": {
+        "vtab-1k": f"{_VTAB}:SUITE",
         "mini": f"{_MINI}:SUITE",
     },
     "protocols": {

@@ -89,8 +89,8 @@ class Registry(Generic[T]):
         return list(self._entries)
 
     def owner(self, name: str) -> str:
-        """Returns the distribution that a name belongs to."""
-        return self._entry(name).owner
+        """Returns the distribution that a name belongs to; those that claim it, where several do."""
+        return " and ".join(entry.owner for entry in self._entries[name])
 
     def _entry(self, name: str) -> Entry:
         entries = self._entries.get(name)

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from vtab_harness.cli.main import app
+from vtab_harness.builtin import NAMES
+from vtab_harness.cli.app import app
 
 
 @app.command()
@@ -16,7 +17,6 @@ def env(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     import torch
 
     from vtab_harness import registry
-    from vtab_harness.cli.listing import PLURALS
     from vtab_harness.data.prepared import default_cache
     from vtab_harness.engine.device import available_devices
     from vtab_harness.sweep.environment import commit, processor, versions
@@ -24,7 +24,7 @@ def env(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     plugins = sorted(
         {
             f"{kind} {name} of {names.owner(name)}"
-            for kind in PLURALS
+            for kind in NAMES
             for names in [getattr(registry.KINDS, kind)]
             for name in names.names()
             if names.owner(name) != registry.HARNESS

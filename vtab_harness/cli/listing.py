@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from vtab_harness.cli.main import app
+from vtab_harness.builtin import NAMES
+from vtab_harness.cli.app import app
 
-PLURALS = ("backbones", "tasks", "suites", "protocols", "pretrainers", "executors")
+PLURALS = tuple(NAMES)
 
 
 @app.command(name="list")

@@ -5,35 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from typing import Annotated, TextIO
+from typing import TextIO
 
 import typer
 
-from vtab_harness import __version__
 from vtab_harness.api.errors import VtabError
-
-app = typer.Typer(
-    name="vtab",
-    help="Compare vision backbones on VTAB-1k: backbone x task x protocol -> records.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"vtab-harness {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
-    ] = False,
-) -> None:
-    pass
+from vtab_harness.cli.app import app
 
 
 def _warn(

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vtab_harness.cli.main import app
+from vtab_harness.cli.app import app
 
 INTERRUPTED = 130
 Files = Annotated[

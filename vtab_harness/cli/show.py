@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vtab_harness.cli.main import app
+from vtab_harness.cli.app import app
 
 
 @app.command()

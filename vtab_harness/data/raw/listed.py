@@ -1,0 +1,113 @@
+"""What most raw sources are: lists that say which examples there are, and an archive that has to agree with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vtab_harness.data.decode import decode
+from vtab_harness.data.raw.members import Members
+
+Decoder = Callable[[bytes, str], NDArray[np.uint8]]
+"""(content of a file, what to call it in messages) -> image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The examples of one source split.
+
+    Attributes:
+        keys: Their keys.
+        annotations: Columns aligned with the keys.
+    """
+
+    keys: Sequence[str]
+    annotations: Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An archive or folder with the images of some source splits.
+
+    Attributes:
+        members: Its files.
+        key_of: Parts of a path inside -> example key, or None for what is no image of this data set.
+        splits: Source splits whose images are here.
+        complete: The lists name every image that belongs in it, so that one more is a sign of another edition.
+    """
+
+    members: Members
+    key_of: Callable[[tuple[str, ...]], str | None]
+    splits: tuple[str, ...]
+    complete: bool = True
+
+
+class ListedImages:
+    """Images in archives, examples from lists; a `Source`.
+
+    Args:
+        listings: Source split -> its examples.
+        places: Where the images are.
+        decoder: Makes the image of a file.
+    """
+
+    variant = "vtab-1k"
+
+    def __init__(self, listings: Mapping[str, Listing], places: Sequence[Place], decoder: Decoder = decode) -> None:
+        self._listings = listings
+        self._places = places
+        self._decode = decoder
+
+    def keys(self, split: str) -> Sequence[str]:
+        """Returns the keys of a source split, as listed."""
+        return self._listings[split].keys
+
+    def annotations(self, split: str) -> Mapping[str, NDArray[Any]]:
+        """Returns the columns of a source split, each of shape (n,)."""
+        return self._listings[split].annotations
+
+    def images(self, wanted: Mapping[str, Sequence[int]]) -> Iterator[tuple[str, int, NDArray[np.uint8]]]:
+        """Decodes the wanted images in one pass over each archive that has some; see `Source.images`.
+
+        Raises:
+            DataError: An archive is damaged, incomplete or another one, or an image cannot be decoded.
+        """
+        for place in self._places:
+            targets = {
+                self.keys(split)[at]: (split, at) for split in place.splits for at in wanted.get(split, ())
+            }  # fmt: skip
+            if not targets:
+                continue
+            missing = {key for split in place.splits for key in self.keys(split)}
+            for member in place.members:
+                key = place.key_of(member.parts)
+                if key is None:
+                    continue
+                if key in missing:
+                    missing.remove(key)
+                    if key in targets:
+                        yield *targets[key], self._decode(member.read(), member.where)
+                elif place.complete or key in targets:
+                    raise place.members.wrong(f"holds {'/'.join(member.parts)}, which it should not, or not twice")
+            if missing:
+                raise place.members.wrong(
+                    f"is incomplete or of another data set: {len(missing)} images are missing, such as {min(missing)}"
+                )
+
+
+def last(count: int, suffix: str = "") -> Callable[[tuple[str, ...]], str | None]:
+    """Returns a `key_of` that joins the last `count` parts by slashes, of files with this suffix."""
+
+    def key_of(parts: tuple[str, ...]) -> str | None:
+        return "/".join(parts[-count:]) if len(parts) >= count and parts[-1].endswith(suffix) else None
+
+    return key_of
+
+
+def labels(values: Sequence[int]) -> Mapping[str, NDArray[Any]]:
+    """Returns the one column ``label``, int64."""
+    return {"label": np.array(values, dtype=np.int64)}

@@ -1,0 +1,63 @@
+"""Reads the Oxford-IIIT Pets: images in one archive, lists of examples in another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from vtab_harness.api.data import ImageSet, Source
+from vtab_harness.api.errors import DataError
+from vtab_harness.data.decode import decode
+from vtab_harness.data.raw.find import locate
+from vtab_harness.data.raw.listed import ListedImages, Listing, Place, labels, last
+from vtab_harness.data.raw.members import Members
+
+_SPLITS = {"train": "trainval.txt", "test": "test.txt"}
+_FOLDERS = ("oxford_iiit_pet", "oxford-iiit-pet")
+_BLEMISHED = ("beagle_116.jpg", "chihuahua_121.jpg")
+"""As published, with data that libjpeg warns about. TensorFlow decodes them all the same."""
+_END = b"\xff\xd9"
+
+
+def open_source(image_set: ImageSet, roots: Sequence[Path]) -> Source:
+    """Finds ``images.tar.gz`` and ``annotations.tar.gz``, or what they unpack to; a `SourceFactory`.
+
+    The unpacked folders count only inside a folder named after the data set, since their own names say little.
+
+    Raises:
+        DataError: One of them is in none of the roots, or damaged.
+    """
+    images, lists = (
+        Members(image_set, locate(image_set, roots, (f"{name}.tar.gz", *(f"{each}/{name}" for each in _FOLDERS))))
+        for name in ("images", "annotations")
+    )
+    contents = lists.contents(last(1, ".txt"), _SPLITS.values())
+    listings = {split: _listing(lists, name, contents[name]) for split, name in _SPLITS.items()}
+    # A few published images are in no list.
+    return ListedImages(listings, [Place(images, last(1, ".jpg"), tuple(_SPLITS), complete=False)], decode_pet)
+
+
+def _listing(members: Members, name: str, content: bytes) -> Listing:
+    """Reads lines of image name, 1-based class, species and breed."""
+    with members.reading():
+        rows = [line.split() for line in content.decode().splitlines() if line.strip() and not line.startswith("#")]
+        found = Listing([f"{row[0]}.jpg" for row in rows], labels([int(row[1]) - 1 for row in rows if len(row) == 4]))
+    if len(found.annotations["label"]) != len(rows):
+        raise members.wrong(f"holds a {name} with lines of other than four columns")
+    return found
+
+
+def decode_pet(data: bytes, where: str) -> NDArray[np.uint8]:
+    """Decodes an image of this data set; see `vtab_harness.data.decode.decode`."""
+    try:
+        return decode(data, where)
+    except DataError as error:
+        # An end too early is worse than as published, for TensorFlow too.
+        if not where.endswith(_BLEMISHED) or "Corrupt JPEG data" not in error.message or _END not in data[-1024:]:
+            raise
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, fastdct=True, fastupsample=False, strict=False)
+        return pixels
