@@ -13,6 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from vtab_harness.api.executors import JobOutcome
 from vtab_harness.sweep.plan import PlannedJob
 
+# Seconds between lines in a log file, where there is no bar.
+TELL_EVERY = 60
+
 
 class SweepProgress:
     """Shows how far a sweep is.
@@ -30,7 +33,7 @@ class SweepProgress:
         self._phase: TaskID | None = None
         self._done = 0
         self._total = 0
-        self._started = time.perf_counter()
+        self._started = self._told = time.perf_counter()
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -52,8 +55,13 @@ class SweepProgress:
 
     def phase(self, name: str, done: int, total: int) -> None:
         """Takes note of progress inside a job."""
+        now = time.perf_counter()
         if self._live and self._phase is not None:
             self._progress.update(self._phase, description=name, completed=done, total=total)
+        elif not self._live and now - self._told > TELL_EVERY:
+            self._told = now
+            line = f"    {name}: {done} of {total} ({now - self._started:.0f} s)"
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def outcome(self, outcome: JobOutcome) -> None:
         """Takes note of a finished job."""

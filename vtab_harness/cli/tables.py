@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich import box
@@ -15,7 +15,10 @@ from rich.table import Table
 from vtab_harness.api.executors import JobOutcome
 from vtab_harness.api.records import Record
 from vtab_harness.api.tasks import GROUPS, Task
-from vtab_harness.sweep.plan import PlannedJob
+
+if TYPE_CHECKING:
+    # Brings torch, which most tables need not wait for.
+    from vtab_harness.sweep.plan import PlannedJob
 
 
 def make_table(title: str, columns: Sequence[tuple[str, str]]) -> Table:
@@ -52,7 +55,8 @@ def short_names(specs: Sequence[str]) -> list[str]:
             short.append(alone)
         else:
             alike = [other for other, _ in parts].count(name) > 1
-            differing = [option for option in options if option and option not in common]
+            # Of a path, the end says enough.
+            differing = [option.rpartition("/")[2] for option in options if option and option not in common]
             short.append(" ".join([alone if alike else name, *differing]))
     return short
 
