@@ -18,7 +18,8 @@ class Transform:
         input_size: (height, width) in pixels.
         mean: Per channel, on the 0..1 scale.
         std: Per channel, on the 0..1 scale.
-        resize: Name of the resize rule; ``legacy-bilinear`` is the official VTAB one.
+        resize: Name of the resize rule; ``legacy-bilinear`` is the official VTAB one (see
+            `vtab_harness.data.resize`).
     """
 
     input_size: tuple[int, int] = (224, 224)

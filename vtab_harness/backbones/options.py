@@ -10,6 +10,7 @@ from typing import Any
 
 from vtab_harness.api.backbones import Transform
 from vtab_harness.api.errors import OptionError
+from vtab_harness.data.resize import RULES
 
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "none": None}
 
@@ -21,6 +22,7 @@ class TransformOptions:
     input_size: tuple[int, int] | None = None
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
+    resize: str | None = None
 
     def apply(self, base: Transform) -> Transform:
         """Returns the transform with the overrides in it."""
@@ -29,11 +31,12 @@ class TransformOptions:
             input_size=self.input_size or base.input_size,
             mean=self.mean or base.mean,
             std=self.std or base.std,
+            resize=self.resize or base.resize,
         )
 
 
 def split_transform(options: Mapping[str, str]) -> tuple[TransformOptions, dict[str, str]]:
-    """Takes ``input_size``, ``mean`` and ``std`` out of a spec's options.
+    """Takes ``input_size``, ``mean``, ``std`` and ``resize`` out of a spec's options.
 
     Returns:
         The overrides, and the options that are left.
@@ -42,11 +45,14 @@ def split_transform(options: Mapping[str, str]) -> tuple[TransformOptions, dict[
         OptionError: One of them has a value that cannot be used.
     """
     rest = dict(options)
-    size, mean, std = (rest.pop(key, None) for key in ("input_size", "mean", "std"))
+    size, mean, std, resize = (rest.pop(key, None) for key in ("input_size", "mean", "std", "resize"))
+    if resize is not None and resize not in RULES:
+        raise OptionError(f"The option resize={resize!r} is not a resize rule.", f"Write {' or '.join(RULES)}.")
     return TransformOptions(
         input_size=None if size is None else image_size("input_size", size),
         mean=None if mean is None else _channels("mean", mean, positive=False),
         std=None if std is None else _channels("std", std, positive=True),
+        resize=resize,
     ), rest
 
 

@@ -1,8 +1,12 @@
-"""VTAB's resize: TensorFlow 1's bilinear, bit for bit, on any device.
+"""How images are brought to the network's size, on any device.
 
-It differs from every bilinear that PyTorch and PIL offer: output position ``i`` samples at ``i * in / out`` (no
-half-pixel centres), there is no antialiasing when shrinking, and nothing is rounded.
+`legacy_bilinear` is VTAB's: TensorFlow 1's bilinear, bit for bit. It differs from every bilinear that PyTorch and PIL
+offer: output position ``i`` samples at ``i * in / out`` (no half-pixel centres), shrinking has no antialiasing,
+and nothing is rounded.
 Source: ``tf.compat.v1.image.resize`` with its defaults, as VTAB's preprocessing calls it.
+
+`bicubic` is PIL's, which most papers on parameter-efficient tuning use. It gives other images, so that its name is part
+of a backbone's identity, and results of the two never share a table.
 """
 
 from __future__ import annotations
@@ -76,6 +80,28 @@ def legacy_bilinear(images: Tensor, size: tuple[int, int]) -> Tensor:
         lines = _between(planes.index_select(3, left), planes.index_select(3, right), across)
         resized = _between(lines.index_select(2, top), lines.index_select(2, bottom), down)
     return resized if resized.shape[1] != 1 else resized.expand(-1, 3, -1, -1).contiguous()
+
+
+def bicubic(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resizes images with an antialiased bicubic filter, to whole grey levels, as PIL does; no aspect ratio is kept.
+
+    Args:
+        images: Shape (B, H, W, C), uint8 or floating point, in 0..255.
+        size: Output height and width, in pixels.
+
+    Returns:
+        Fresh float32 tensor of shape (B, max(C, 3), height, width) in any memory layout. PIL rounds between its two
+        passes and this does not: they differ by at most one grey level.
+    """
+    planes = images.permute(0, 3, 1, 2).to(torch.float32)
+    if planes.shape[2:] != size:
+        planes = torch.nn.functional.interpolate(planes, size, mode="bicubic", antialias=True, align_corners=False)
+    resized = planes.round().clamp(0, 255)
+    return resized if resized.shape[1] != 1 else resized.expand(-1, 3, -1, -1).contiguous()
+
+
+RULES = {"legacy-bilinear": legacy_bilinear, "bicubic": bicubic}
+"""By the name that a backbone's transform has for it."""
 
 
 def _between(low: Tensor, high: Tensor, weight: Tensor) -> Tensor:

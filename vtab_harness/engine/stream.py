@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vtab_harness.api.backbones import Transform
 from vtab_harness.api.data import Images, Pixels
-from vtab_harness.data.resize import legacy_bilinear
+from vtab_harness.data.resize import RULES
 
 # Batches read ahead; each holds a batch of native pixels, so that a few hide a slow disk without taking much memory.
 READ_AHEAD = 3
@@ -30,14 +30,15 @@ def to_inputs(flat: Tensor, pixels: Pixels, transform: Transform) -> Tensor:
         Network inputs (B, 3, h, w), float32, channels_last.
     """
     shape = pixels.uniform()
+    resize = RULES[transform.resize]
     if shape is not None:
-        resized = legacy_bilinear(flat.view(-1, *shape), transform.input_size)
+        resized = resize(flat.view(-1, *shape), transform.input_size)
     else:
         each, start = [], 0
         for height, width, channels in pixels.shapes.tolist():
             stop = start + height * width * channels
             image = flat[start:stop].view(1, height, width, channels)
-            each.append(legacy_bilinear(image, transform.input_size))
+            each.append(resize(image, transform.input_size))
             start = stop
         resized = torch.cat(each)
     return normalise(resized, transform)

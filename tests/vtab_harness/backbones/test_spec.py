@@ -93,3 +93,11 @@ def test_transform_overrides_and_literals() -> None:
         options.switch("pretrained", "maybe")
     with pytest.raises(OptionError, match="seed"):
         options.seed({"seed": "-1"})
+
+
+def test_resize_rule_is_an_override_like_the_others() -> None:
+    overrides, rest = options.split_transform({"resize": "bicubic", "depth": "3"})
+    assert overrides.apply(Transform()) == Transform(resize="bicubic")
+    assert rest == {"depth": "3"}
+    with pytest.raises(OptionError, match=r"resize='lanczos' is not a resize rule.\nWrite legacy-bilinear or bicubic"):
+        options.split_transform({"resize": "lanczos"})

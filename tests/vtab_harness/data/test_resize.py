@@ -4,8 +4,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 
-from vtab_harness.data.resize import legacy_bilinear, sample_points
+from vtab_harness.data.resize import bicubic, legacy_bilinear, sample_points
 
 
 def by_the_formula(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
@@ -115,3 +116,20 @@ def test_gpu_gives_the_same_bits(size: tuple[int, int]) -> None:
     images = torch.randint(0, 256, (4, *size, 3), dtype=torch.uint8)
     there = legacy_bilinear(images.cuda(), (224, 224))
     assert torch.equal(there.cpu(), legacy_bilinear(images, (224, 224)))
+
+
+@pytest.mark.parametrize("source", [(40, 57), (9, 300), (224, 224), (300, 200)])
+def test_bicubic_is_that_of_pil(source: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (*source, 3), dtype=np.uint8)
+    expected = np.asarray(Image.fromarray(image).resize((64, 48), Image.Resampling.BICUBIC)).astype(np.int64)
+    resized = bicubic(torch.from_numpy(image)[None], (48, 64))[0].permute(1, 2, 0).numpy()
+    difference = np.abs(resized - expected)
+    assert difference.max() <= 1
+    assert difference.mean() < 0.2
+
+
+def test_bicubic_repeats_grey() -> None:
+    image = torch.arange(64, dtype=torch.uint8).view(1, 8, 8, 1)
+    resized = bicubic(image, (8, 8))
+    assert torch.equal(resized[0, 0], image[0, :, :, 0].float())
+    assert torch.equal(resized[0, 0], resized[0, 2])

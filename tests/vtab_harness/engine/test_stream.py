@@ -1,5 +1,6 @@
 """Batches from disk to network inputs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -111,3 +112,15 @@ def test_resident_images_equal_streamed_ones(budget: int, tmp_path: Path) -> Non
     gathered = joined.gather(positions)
     assert torch.equal(gathered, streamed[positions])
     assert gathered.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_another_resize_rule_gives_other_inputs_of_the_same_scale() -> None:
+    images = make_images([(30, 40, 3), (9, 7, 1)])
+    official, modern = (
+        torch.cat([inputs for _, inputs in batches(images, replace(TRANSFORM, resize=rule), CPU, 2)])
+        for rule in ("legacy-bilinear", "bicubic")
+    )
+    assert official.shape == modern.shape
+    assert not torch.allclose(official, modern, atol=0.05)
+    lowest, highest = (0 - 0.1) / 0.5, (1 - 0.1) / 0.5
+    assert lowest <= modern[:, 0].min() <= modern[:, 0].max() <= highest + 1e-6
