@@ -124,8 +124,8 @@ def test_bicubic_is_that_of_pil(source: tuple[int, int]) -> None:
     expected = np.asarray(Image.fromarray(image).resize((64, 48), Image.Resampling.BICUBIC)).astype(np.int64)
     resized = bicubic(torch.from_numpy(image)[None], (48, 64))[0].permute(1, 2, 0).numpy()
     difference = np.abs(resized - expected)
-    assert difference.max() <= 1
-    assert difference.mean() < 0.2
+    assert difference.max() <= 2
+    assert (difference > 0).mean() < 0.01
 
 
 def test_bicubic_repeats_grey() -> None:
