@@ -23,23 +23,23 @@ EPSILON = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class NeighbourSettings:
-    """Settings of the nearest-neighbour protocol; defaults as in the k-NN evaluation of DINO (arXiv 2104.14294).
+    """Settings of the nearest-neighbour protocol; the grid covers what DINO (arXiv 2104.14294) and others use.
 
     Attributes:
-        neighbours: The numbers of neighbours tried; those above the number of training examples are left out.
-        temperatures: The temperatures tried.
+        k: The numbers of neighbours tried; those above the number of training examples are left out.
+        temperature: The temperatures tried.
         chunk: Examples compared with the bank at a time.
     """
 
-    neighbours: tuple[int, ...] = (1, 5, 10, 20, 50, 100, 200)
-    temperatures: tuple[float, ...] = (0.02, 0.07, 0.2, 1.0)
+    k: tuple[int, ...] = (1, 5, 10, 20, 50, 100, 200)
+    temperature: tuple[float, ...] = (0.02, 0.07, 0.2, 1.0)
     chunk: int = CHUNK
 
     def __post_init__(self) -> None:
-        if not self.neighbours or min(self.neighbours) < 1:
-            raise OptionError(f"knn: neighbours must be 1 or more, got {self.neighbours}")
-        if not self.temperatures or not min(self.temperatures) > 0:
-            raise OptionError(f"knn: temperatures must be positive, got {self.temperatures}")
+        if not self.k or min(self.k) < 1:
+            raise OptionError(f"knn: k must be 1 or more, got {self.k}")
+        if not self.temperature or not min(self.temperature) > 0:
+            raise OptionError(f"knn: temperature must be positive, got {self.temperature}")
         if self.chunk < 1:
             raise OptionError(f"knn: chunk must be 1 or more, got {self.chunk}")
 
@@ -86,7 +86,7 @@ class NearestNeighbours:
 
     def grid(self) -> Sequence[Mapping[str, Any]]:
         """Returns every k with every temperature; `search` leaves out a k above the number of examples."""
-        return [{"k": k, "temperature": t} for k in self.settings.neighbours for t in self.settings.temperatures]
+        return [{"k": k, "temperature": t} for k in self.settings.k for t in self.settings.temperature]
 
     def search(
         self, bench: Workbench, train: Examples, validation: Examples, num_classes: int, log: TrialLog
@@ -98,7 +98,7 @@ class NearestNeighbours:
         """
         grid = [settings for settings in self.grid() if settings["k"] <= len(train)]
         if not grid:
-            raise OptionError(f"knn: every k of {self.settings.neighbours} is above the {len(train)} training examples")
+            raise OptionError(f"knn: every k of {self.settings.k} is above the {len(train)} training examples")
         finite = bool(torch.isfinite(train.inputs).all() and torch.isfinite(validation.inputs).all())
 
         @cache

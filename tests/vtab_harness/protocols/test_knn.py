@@ -74,7 +74,7 @@ def test_non_finite_features_diverge() -> None:
         NearestNeighbours().fit(BENCH, Trial({"k": 1, "temperature": 1.0}), validation, 4, 0)
 
 
-@pytest.mark.parametrize("wrong", [{"neighbours": (0,)}, {"temperatures": (0.0,)}, {"chunk": 0}])
+@pytest.mark.parametrize("wrong", [{"k": (0,)}, {"temperature": (0.0,)}, {"chunk": 0}])
 def test_impossible_settings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match="knn"):
         NeighbourSettings(**wrong)
