@@ -2,9 +2,9 @@
 
 Layout of a results folder::
 
-    <results>/<backbone>/<task>/<protocol>/seed0.json           the record
-    <results>/<backbone>/<task>/<protocol>/seed0.predictions    predicted and true classes, safetensors
-    <results>/.unfinished/<backbone>/<task>/<protocol>/         trials and trained weights of an interrupted run
+    <results>/<backbone>/<task>/<protocol>/seed0.json                  the record
+    <results>/<backbone>/<task>/<protocol>/seed0-<hash>.predictions    predicted and true classes, safetensors
+    <results>/.unfinished/<backbone>/<task>/<protocol>/                trials and trained weights of an interrupted run
 
 Folders of several machines are merged by copying them into one. A record is written last and by renaming, so that one
 that exists is whole, and its predictions are there.
@@ -168,10 +168,15 @@ class Store:
         with storage_errors(self.root, "writing results"):
             if scored is not None:
                 data = save({"predicted": scored.predicted, "label": scored.labels})
-                beside = path.with_suffix(".predictions")
+                digest = hashlib.sha256(data).hexdigest()
+                # Named by content: an older record keeps its own predictions until the new one has taken its place.
+                beside = path.with_name(f"{path.stem}-{digest[:8]}.predictions")
                 write_atomically(beside, data)
-                value["predictions"] = {"file": beside.name, "sha256": hashlib.sha256(data).hexdigest()}
+                value["predictions"] = {"file": beside.name, "sha256": digest}
             write_atomically(path, (json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n").encode())
+            for older in path.parent.glob(f"{path.stem}-*.predictions"):
+                if value["predictions"] is None or older.name != value["predictions"]["file"]:
+                    older.unlink()
         return path
 
     def unfinished(self, key: RecordKey) -> Unfinished:

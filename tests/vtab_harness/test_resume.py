@@ -35,7 +35,8 @@ def results(folder: Path) -> dict[str, Any]:
         read_predictions(path, record)
         name = str(path.relative_to(store.root))
         found[name] = json.dumps(record.result(), sort_keys=True)
-        found[name + " predictions"] = path.with_suffix(".predictions").read_bytes()
+        assert record.predictions is not None
+        found[name + " predictions"] = path.with_name(record.predictions["file"]).read_bytes()
     return found
 
 

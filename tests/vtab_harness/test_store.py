@@ -53,7 +53,7 @@ def test_a_written_record_reads_back(tmp_path: Path, record: Record) -> None:
 
 def test_changed_predictions_are_found(tmp_path: Path, record: Record) -> None:
     path = Store(tmp_path).write(KEY, record, SCORED)
-    beside = path.with_suffix(".predictions")
+    (beside,) = path.parent.glob("*.predictions")
     beside.write_bytes(beside.read_bytes()[:-1] + b"\x07")
     with pytest.raises(StorageError, match="not the file that seed0.json was written with"):
         read_predictions(path, read_record(path))
@@ -85,7 +85,7 @@ def test_half_written_or_foreign_file_is_moved_aside(tmp_path: Path, record: Rec
 
 def test_record_without_its_predictions_is_not_finished(tmp_path: Path, record: Record) -> None:
     store = Store(tmp_path)
-    store.write(KEY, record, SCORED).with_suffix(".predictions").unlink()
+    next(store.write(KEY, record, SCORED).parent.glob("*.predictions")).unlink()
     with pytest.warns(UserWarning, match="is missing beside it"):
         assert store.read(KEY) is None
 
@@ -111,6 +111,22 @@ def test_full_disk_leaves_no_torn_file(tmp_path: Path, record: Record, monkeypat
     with pytest.raises(StorageError, match=r"disk is full.*\n.*same command again"):
         store.write(KEY, replace(record, seed=1), SCORED)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_overwriting_keeps_the_old_result_until_the_new_one_stands(
+    tmp_path: Path, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+    path = store.write(KEY, record, SCORED)
+    other = Scored(SCORED.labels, SCORED.labels)
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module.json, "dumps", lambda *a, **k: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            store.write(KEY, record, other)
+    assert np.array_equal(read_predictions(path, read_record(path))["predicted"], SCORED.predicted)
+    store.write(KEY, record, other)
+    assert np.array_equal(read_predictions(path, read_record(path))["predicted"], SCORED.labels)
+    assert len(list(path.parent.glob("*.predictions"))) == 1
 
 
 def test_results_folder_that_is_a_file(tmp_path: Path) -> None:
