@@ -57,6 +57,8 @@ class ImageSet:
         archives: The files it is published as; empty for procedural sets.
         citation: How to cite it.
         licence: Terms of use, as far as known.
+        tfds: Builder of TensorFlow Datasets, with ``/config`` where it has some; its prepared directory, and VTAB's
+            community folder, then serve as well as the archives. Empty where neither exists.
     """
 
     name: str
@@ -67,6 +69,7 @@ class ImageSet:
     archives: tuple[Archive, ...] = ()
     citation: str = ""
     licence: str = ""
+    tfds: str = ""
 
     def size(self, split: str) -> int:
         """Returns the number of examples of a VTAB split such as ``train800``."""
@@ -76,7 +79,12 @@ class ImageSet:
 class Source(Protocol):
     """One place that an image set can be read from.
 
-    Positions count in the source's own listing order; the harness brings them into example order.
+    Positions count in the source's own listing order; the harness brings them into example order. Two further members
+    are optional, for data that somebody has ordered or split already:
+
+    - ``ordered: bool``: True where the listing order is the example order, so that positions are taken as they are.
+    - ``vtab_split(split: str) -> Sequence[tuple[str, int]] | None``: the (source split, position) of each example of a
+      VTAB split, in example order; None leaves it to the declared slices.
 
     Attributes:
         variant: Which data these are exactly, for instance ``caltech-sorted``; results of two variants never share

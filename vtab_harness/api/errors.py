@@ -47,6 +47,10 @@ class DataError(VtabError):
     """A data set that is missing, incomplete or damaged; names the file."""
 
 
+class NotFoundError(DataError):
+    """Data that is in none of the places searched, or that needs a package which is not there: other data may serve."""
+
+
 class StorageError(VtabError):
     """A results or cache folder that cannot be written, or holds something unexpected."""
 

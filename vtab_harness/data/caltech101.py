@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vtab_harness.api.data import ImageSet, Source
-from vtab_harness.api.errors import DataError
+from vtab_harness.api.errors import DataError, NotFoundError
 from vtab_harness.data.caltech101_splits import CLASS_SIZES, STRAYS, membership
 from vtab_harness.data.decode import decode
 
@@ -40,7 +40,7 @@ def open_source(image_set: ImageSet, roots: Sequence[Path]) -> Source:
             ``caltech101`` or ``caltech-101``.
 
     Raises:
-        DataError: None of them has it.
+        NotFoundError: None of them has it.
     """
     for root in roots:
         for place in _PLACES:
@@ -50,7 +50,7 @@ def open_source(image_set: ImageSet, roots: Sequence[Path]) -> Source:
                     return Caltech101(path)
     searched = ", ".join(str(root) for root in roots) or "no data folder was given"
     page = image_set.archives[0].page if image_set.archives else ""
-    raise DataError(
+    raise NotFoundError(
         f"{image_set.name} was not found (searched: {searched})",
         f"Fetch {_TAR} or {_ZIP} from {page or 'its publisher'} and put it into one of the data folders.",
     )

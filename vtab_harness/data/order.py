@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,15 @@ from vtab_harness.api.data import ImageSet, Source
 from vtab_harness.api.errors import DataError
 
 Key = str | int
+
+
+@runtime_checkable
+class SplitSource(Protocol):
+    """A source that knows the VTAB splits themselves; see `Source`."""
+
+    def vtab_split(self, split: str) -> Sequence[tuple[str, int]] | None:
+        """Returns the (source split, position) of each example in order, or None for the declared slices."""
+        ...
 
 
 def example_order(split_name: str, keys: Sequence[Key]) -> NDArray[np.int64]:
@@ -58,7 +68,7 @@ def examples_by_split(image_set: ImageSet, source: Source, splits: Sequence[str]
 
     Args:
         image_set: Declares the splits' slices.
-        source: Gives the keys.
+        source: Gives the keys; or the order, or the splits themselves, if it has what `Source` calls optional.
         splits: Names such as ``train800``.
 
     Returns:
@@ -73,6 +83,10 @@ def examples_by_split(image_set: ImageSet, source: Source, splits: Sequence[str]
         if split not in image_set.splits:
             known = ", ".join(sorted(image_set.splits))
             raise DataError(f"{image_set.name} has no split {split!r}", f"Splits it has: {known}.")
+        given = source.vtab_split(split) if isinstance(source, SplitSource) else None
+        if given is not None:
+            resolved[split] = list(given)
+            continue
         resolved[split] = []
         for part in image_set.splits[split]:
             if part.split not in orders:
@@ -96,6 +110,8 @@ def _checked_order(image_set: ImageSet, source: Source, source_split: str) -> ND
             f" {image_set.sizes[source_split]} are expected",
             "The data is incomplete or another edition; fetch it again.",
         )
+    if getattr(source, "ordered", False):
+        return np.arange(len(keys), dtype=np.int64)
     return example_order(source_split, keys)
 
 

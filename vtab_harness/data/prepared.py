@@ -6,12 +6,12 @@ is built in a folder beside and appears by one rename, under a lock, so that a k
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,10 @@ from safetensors.numpy import load
 from vtab_harness.api.data import Images, ImageSet, Pixels, Provenance, Source
 from vtab_harness.api.errors import DataError, StorageError
 from vtab_harness.api.labels import LabelRule
+from vtab_harness.data.certificates import STAND_IN, compare, stamp
 from vtab_harness.data.manifest import ANNOTATIONS, KEYS, MANIFEST, PIXELS, SHAPES, Manifest, damaged, pixel_fingerprint
 from vtab_harness.data.order import keys_fingerprint
+from vtab_harness.data.sources import open_any
 from vtab_harness.data.split_writer import Progress, write_splits
 
 SPLITS = ("train800", "val200", "test")
@@ -93,7 +95,7 @@ class PreparedSet:
     Attributes:
         image_set: The declaration.
         folder: Holds one folder a split.
-        variant: Variant of the source.
+        variant: Variant of the source, which its folder is named after; see `provenance` for what was verified of it.
         manifests: By split, what was prepared.
     """
 
@@ -131,8 +133,18 @@ class PreparedSet:
             raise damaged(folder, f"has no readable {ANNOTATIONS}: {error}") from error
 
     def labels(self, split: str, rule: LabelRule) -> NDArray[np.int64]:
-        """Returns the classes of a split under a label rule, shape (n,), int64."""
-        return rule(self.annotations(split))
+        """Returns the classes of a split under a label rule, shape (n,), int64.
+
+        Raises:
+            DataError: The source that this was prepared from did not have the annotation that the rule needs.
+        """
+        try:
+            return rule(self.annotations(split))
+        except KeyError as error:
+            raise DataError(
+                f"{self.image_set.name} was prepared from a source without the annotation {error.args[0]!r}.",
+                f"Delete {self.folder} and prepare it from the public archive, or from a source that has both tasks.",
+            ) from error
 
     def keys(self, split: str) -> list[str]:
         """Returns the keys of a split in example order."""
@@ -142,19 +154,31 @@ class PreparedSet:
         except (OSError, ValueError) as error:
             raise damaged(folder, f"has no readable {KEYS}: {error}") from error
 
+    @cached_property
+    def nameless(self) -> bool:
+        """Whether the source could not tell the keys, only count examples."""
+        return any(key.startswith(STAND_IN) for split in self.manifests for key in self.keys(split)[:1])
+
     @property
     def provenance(self) -> Provenance:
-        """Which data these are, apart from labels."""
+        """Which data these are, apart from labels; the variant is the one that the certificates leave."""
         prints = {split: {"keys": m.keys, "pixels": m.pixels} for split, m in self.manifests.items()}
-        return Provenance(self.image_set.name, self.image_set.version, self.variant, prints)
+        stamped = stamp(compare(self.image_set.name, self.variant, prints, nameless=self.nameless))
+        return Provenance(self.image_set.name, self.image_set.version, stamped, prints)
 
-    def task_provenance(self, rule: LabelRule) -> Provenance:
-        """Which data these are, with the labels of a task."""
+    def task_provenance(self, rule: LabelRule, task: str | None = None) -> Provenance:
+        """Which data these are, with the labels of a task.
+
+        Args:
+            rule: Its label rule.
+            task: Its name, under which labels may be certified.
+        """
         prints = {
             split: {**parts, "labels": keys_fingerprint(self.labels(split, rule).tolist())}
             for split, parts in self.provenance.fingerprints.items()
         }
-        return Provenance(self.image_set.name, self.image_set.version, self.variant, prints)
+        stamped = stamp(compare(self.image_set.name, self.variant, prints, task, self.nameless))
+        return Provenance(self.image_set.name, self.image_set.version, stamped, prints)
 
     def verify(self) -> None:
         """Reads everything again and compares it with what was written.
@@ -212,7 +236,7 @@ def prepare(
         with FileLock(base / ".lock"):
             found = _find(image_set, base, splits, variant)
             if found is None:
-                source = _open_source(image_set, roots, variant)
+                source = open_source(image_set, roots, variant)
                 _prepare_missing(image_set, source, base, splits, progress)
                 found = PreparedSet(image_set, base / source.variant, splits)
     except OSError as error:
@@ -233,9 +257,18 @@ def _find(image_set: ImageSet, base: Path, splits: Sequence[str], variant: str |
     return PreparedSet(image_set, folder, splits) if all((folder / split).is_dir() for split in splits) else None
 
 
-def _open_source(image_set: ImageSet, roots: Sequence[Path], variant: str | None) -> Source:
-    module, _, attribute = image_set.source.partition(":")
-    source: Source = getattr(importlib.import_module(module), attribute)(image_set, roots)
+def open_source(image_set: ImageSet, roots: Sequence[Path], variant: str | None = None) -> Source:
+    """Opens the source of an image set.
+
+    Args:
+        image_set: What to open.
+        roots: Folders with the person's data.
+        variant: Which variant it must be; any if None.
+
+    Raises:
+        DataError: It is in none of the roots, incomplete, or another variant.
+    """
+    source = open_any(image_set, roots)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", source.variant):
         raise DataError(f"{image_set.name}: {source.variant!r} cannot be the name of a variant")
     if variant not in (None, source.variant):

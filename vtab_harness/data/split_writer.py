@@ -203,8 +203,9 @@ def gather_annotations(
     filled = 0
     for name in dict.fromkeys(names.tolist()):
         here = names == name
+        count = len(source.keys(name))
         for column, values in source.annotations(name).items():
-            if values.dtype.kind not in "biuf" or values.shape != (image_set.sizes[name],):
+            if values.dtype.kind not in "biuf" or values.shape != (count,):
                 raise DataError(
                     f"{image_set.name}: annotation {column!r} of {name!r} has {values.dtype} values of shape"
                     f" {values.shape}, not one number an example"

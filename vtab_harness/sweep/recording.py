@@ -109,7 +109,7 @@ class Recorder:
                 "macs": backbone.macs,
                 "pretrained": backbone.pretrained,
             },
-            data=asdict(prepared.task_provenance(task.label)),
+            data=asdict(prepared.task_provenance(task.label, task.name)),
             seed=seed,
             status="diverged" if scored is None else "finished",
             score=score,

@@ -140,3 +140,23 @@ def test_slice_beyond_the_source_is_refused() -> None:
     wrong = replace(CIFAR, splits={"val200": (Slice("train", 49900, 50100),)})
     with pytest.raises(DataError, match="wants examples 49900 to 50100"):
         examples_of(wrong, Listed(train=range(50000)), "val200")
+
+
+def test_ordered_sources_are_taken_as_they_are() -> None:
+    source = Listed(train=["c", "a", "b"])
+    source.ordered = True  # type: ignore[attr-defined]
+    small = replace(CIFAR, sizes={"train": 3}, splits={"some": (Slice("train", 1, 3),)})
+    assert examples_of(small, source, "some") == [("train", 1), ("train", 2)]
+
+
+def test_sources_may_know_the_splits() -> None:
+    class Split(Listed):
+        def vtab_split(self, split: str) -> list[tuple[str, int]] | None:
+            return [("mine", 4), ("mine", 2)] if split == "val200" else None
+
+    small = replace(CIFAR, sizes={"train": 3}, splits={"val200": (), "some": (Slice("train", 0, 3),)})
+    found = examples_by_split(small, Split(train=[1, 2, 3]), ["val200", "some"])
+    assert found["val200"] == [("mine", 4), ("mine", 2)]
+    assert sorted(found["some"]) == [("train", 0), ("train", 1), ("train", 2)]
+    with pytest.raises(DataError, match="no split 'test'"):
+        examples_of(small, Split(), "test")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vtab_harness.api.data import Archive, ImageSet
-from vtab_harness.api.errors import DataError
+from vtab_harness.api.errors import NotFoundError
 
 
 def locate(image_set: ImageSet, roots: Sequence[Path], names: Sequence[str]) -> Path:
@@ -22,7 +22,7 @@ def locate(image_set: ImageSet, roots: Sequence[Path], names: Sequence[str]) -> 
         The first that exists: roots before folders before names.
 
     Raises:
-        DataError: There is none; says what is looked for, where, and what to fetch.
+        NotFoundError: There is none; says what is looked for, where, and what to fetch.
     """
     for root in roots:
         for folder in (root, root / image_set.name):
@@ -36,7 +36,7 @@ def locate(image_set: ImageSet, roots: Sequence[Path], names: Sequence[str]) -> 
                 if found:
                     return path
     places = ", ".join(f"{root} and {root / image_set.name}" for root in roots)
-    raise DataError(
+    raise NotFoundError(
         f"{image_set.name} was not found: none of {', '.join(names)} is in {places}"
         if roots
         else f"{image_set.name} was not found: no data folder was given",

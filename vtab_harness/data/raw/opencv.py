@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vtab_harness.api.errors import DataError
+from vtab_harness.api.errors import DataError, NotFoundError
 from vtab_harness.data.decode import decode
 
 _MAX_PIXELS = 1 << 28
@@ -23,12 +23,12 @@ def opencv(image_set: str) -> Any:
     """Imports OpenCV.
 
     Raises:
-        DataError: It is not installed; says how to.
+        NotFoundError: It is not installed; says how to.
     """
     try:
         return importlib.import_module("cv2")
     except ImportError as error:
-        raise DataError(
+        raise NotFoundError(
             f"{image_set} is read with OpenCV, which cannot be imported: {error}",
             "Install it with: pip install 'vtab-harness[opencv]' (or pip install opencv-python-headless)",
         ) from error

@@ -6,12 +6,12 @@ A record is its length (8 bytes, little endian), the masked CRC-32C of the lengt
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO
 
 from vtab_harness.data.raw.crc32c import crc32c, masked
 
-Feature = Sequence[bytes | int]
+Feature = Sequence[bytes | int | float]
 
 _MAX_RECORD = 1 << 27
 """Bytes; believing a damaged length would ask for all memory."""
@@ -44,7 +44,7 @@ def parse_example(data: bytes) -> dict[str, Feature]:
     """Parses a ``tf.train.Example``.
 
     Returns:
-        Feature name -> its values; features of floating point numbers are left out.
+        Feature name -> its values.
 
     Raises:
         ValueError: It is not such a message.
@@ -56,25 +56,40 @@ def parse_example(data: bytes) -> dict[str, Feature]:
         for _, entry in _fields(_content(features)):
             parts = dict(_fields(_content(entry)))
             for kind, values in _fields(_content(parts.get(2, b""))):
-                if kind in (1, 3):
-                    found[_content(parts.get(1, b"")).decode()] = (
-                        [_content(value) for _, value in _fields(_content(values))]
-                        if kind == 1
-                        else list(_integers(_content(values)))
-                    )
+                if kind in _READERS:
+                    found[_content(parts.get(1, b"")).decode()] = _READERS[kind](_content(values))
     return found
 
 
-def _integers(data: bytes) -> Iterator[int]:
-    """Yields the values of an ``Int64List``, which may be packed into one field or not."""
+def _texts(data: bytes) -> list[bytes]:
+    """Returns the values of a ``BytesList``."""
+    return [_content(value) for _, value in _fields(data)]
+
+
+def _floats(data: bytes) -> list[float]:
+    """Returns the values of a ``FloatList``, which may be packed into one field or not."""
+    packed = b"".join(_texts(data))
+    if len(packed) % 4:
+        raise ValueError("a message ends within a number")
+    return [value for (value,) in struct.iter_unpack("<f", packed)]
+
+
+def _integers(data: bytes) -> list[int]:
+    """Returns the values of an ``Int64List``, which may be packed into one field or not."""
+    found = []
     for _, value in _fields(data):
         if isinstance(value, int):
-            yield _signed(value)
+            found.append(_signed(value))
         else:
             at = 0
             while at < len(value):
                 single, at = _varint(value, at)
-                yield _signed(single)
+                found.append(_signed(single))
+    return found
+
+
+_READERS: Mapping[int, Callable[[bytes], Feature]] = {1: _texts, 2: _floats, 3: _integers}
+"""Field of a ``Feature`` -> reader of the list in it."""
 
 
 def _signed(value: int) -> int:

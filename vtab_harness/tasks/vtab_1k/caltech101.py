@@ -39,6 +39,7 @@ IMAGE_SET = ImageSet(
         " Bayesian Approach Tested on 101 Object Categories. CVPR Workshop, 2004."
     ),
     licence="as stated on the page of the archive",
+    tfds="caltech101",
 )
 """Membership of its splits: see `vtab_harness.data.caltech101_splits`."""
 

@@ -29,6 +29,7 @@ IMAGE_SET = ImageSet(
     ),
     citation="A. Krizhevsky: Learning Multiple Layers of Features from Tiny Images. University of Toronto, 2009.",
     licence="as stated on the page of the archive",
+    tfds="cifar100",
 )
 
 TASK = Task(

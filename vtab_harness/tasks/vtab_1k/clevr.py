@@ -32,6 +32,7 @@ IMAGE_SET = ImageSet(
         " Dataset for Compositional Language and Elementary Visual Reasoning. CVPR, 2017."
     ),
     licence="as stated on the page of the archive",
+    tfds="clevr",
 )
 """The published validation set is VTAB's test set; the published test set has no annotations."""
 

@@ -37,6 +37,7 @@ IMAGE_SET = ImageSet(
         " 2015."
     ),
     licence="the rules of the Kaggle competition",
+    tfds="diabetic_retinopathy_detection/btgraham-300",
 )
 """Its Kaggle test images with usage Public are the validation split, the Private ones the test split."""
 

@@ -29,6 +29,7 @@ IMAGE_SET = ImageSet(
         " arXiv:1910.04867, 2019."
     ),
     licence="as stated on the page of the archive",
+    tfds="dmlab",
 )
 
 TASK = Task(

@@ -32,6 +32,7 @@ IMAGE_SET = ImageSet(
         " https://github.com/deepmind/dsprites-dataset, 2017."
     ),
     licence="as stated on the page of the file",
+    tfds="dsprites",
 )
 
 LOCATION = Task(

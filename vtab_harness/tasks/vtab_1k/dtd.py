@@ -28,6 +28,7 @@ IMAGE_SET = ImageSet(
     ),
     citation=("M. Cimpoi, S. Maji, I. Kokkinos, S. Mohamed, A. Vedaldi: Describing Textures in the Wild. CVPR, 2014."),
     licence="as stated on the page of the archive",
+    tfds="dtd",
 )
 
 TASK = Task(

@@ -29,6 +29,7 @@ IMAGE_SET = ImageSet(
         " and Land Cover Classification. arXiv:1709.00029, 2017."
     ),
     licence="as stated on the page of the archive",
+    tfds="eurosat/rgb",
 )
 
 TASK = Task(

@@ -41,6 +41,7 @@ IMAGE_SET = ImageSet(
         " 2012."
     ),
     licence="as stated on the page of the archive",
+    tfds="kitti",
 )
 
 TASK = Task(

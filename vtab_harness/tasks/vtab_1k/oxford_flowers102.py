@@ -30,6 +30,7 @@ IMAGE_SET = ImageSet(
         "M.-E. Nilsback, A. Zisserman: Automated Flower Classification over a Large Number of Classes. ICVGIP, 2008."
     ),
     licence="as stated on the page of the archive",
+    tfds="oxford_flowers102",
 )
 
 TASK = Task(

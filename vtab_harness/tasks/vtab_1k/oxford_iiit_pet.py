@@ -29,6 +29,7 @@ IMAGE_SET = ImageSet(
     ),
     citation=("O. M. Parkhi, A. Vedaldi, A. Zisserman, C. V. Jawahar: Cats and Dogs. CVPR, 2012."),
     licence="as stated on the page of the archive",
+    tfds="oxford_iiit_pet",
 )
 
 TASK = Task(

@@ -65,6 +65,7 @@ IMAGE_SET = ImageSet(
         " MICCAI, 2018."
     ),
     licence="as stated on the page of the files",
+    tfds="patch_camelyon",
 )
 
 TASK = Task(

@@ -27,6 +27,7 @@ IMAGE_SET = ImageSet(
         " Proceedings of the IEEE 105(10), 2017."
     ),
     licence="as stated on the page of the archive",
+    tfds="resisc45",
 )
 
 TASK = Task(

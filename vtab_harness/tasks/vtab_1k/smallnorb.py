@@ -66,6 +66,7 @@ IMAGE_SET = ImageSet(
         " Lighting. CVPR, 2004."
     ),
     licence="as stated on the page of the files",
+    tfds="smallnorb",
 )
 """Validation and test are both cut from the published test set."""
 

@@ -41,6 +41,7 @@ IMAGE_SET = ImageSet(
         " to Zoo. CVPR, 2010."
     ),
     licence="as stated on the page of the archive",
+    tfds="sun397/tfds",
 )
 
 TASK = Task(

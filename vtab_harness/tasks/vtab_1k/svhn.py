@@ -40,6 +40,7 @@ IMAGE_SET = ImageSet(
         " Unsupervised Feature Learning. NIPS Workshop on Deep Learning and Unsupervised Feature Learning, 2011."
     ),
     licence="as stated on the page of the files",
+    tfds="svhn_cropped",
 )
 """The ``extra`` images of the same publisher belong to no VTAB split."""
 

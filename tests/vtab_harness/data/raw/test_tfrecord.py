@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_records import bytes_feature, example, float_feature, integer_feature, record
+from small_records import bytes_feature, example, field, float_feature, integer_feature, record
 
 from vtab_harness.data.raw.crc32c import crc32c, masked
 from vtab_harness.data.raw.tfrecord import parse_example, records
@@ -78,10 +78,17 @@ def test_parses_examples(packed: bool) -> None:
     data = example(
         name=bytes_feature(b"first", b""),
         label=integer_feature(5, 300, -1, packed=packed),
-        weight=float_feature(1.5),
+        weight=float_feature(1.5, -0.25),
     )
-    assert parse_example(data) == {"name": [b"first", b""], "label": [5, 300, -1]}
+    assert parse_example(data) == {"name": [b"first", b""], "label": [5, 300, -1], "weight": [1.5, -0.25]}
     assert parse_example(b"") == {}
+
+
+def test_floats_may_be_cut_or_single() -> None:
+    single = field(2, b"".join(b"\x0d" + struct.pack("<f", value) for value in (0.5, 2.0)))
+    assert parse_example(example(weight=single)) == {"weight": [0.5, 2.0]}
+    with pytest.raises(ValueError, match="within a number"):
+        parse_example(example(weight=field(2, field(1, b"abc"))))
 
 
 @given(st.binary(max_size=200))

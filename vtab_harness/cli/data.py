@@ -1,0 +1,144 @@
+"""``vtab data``: what is here, what to fetch, preparing it, and verifying what was prepared."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vtab_harness.cli.app import app
+
+if TYPE_CHECKING:
+    from vtab_harness.api.data import ImageSet
+    from vtab_harness.api.tasks import Task
+
+INTERRUPTED = 130
+DEFAULT_SUITE = "vtab-1k"
+
+data_app = typer.Typer(
+    name="data",
+    help="See, prepare and verify data sets. Nothing is downloaded.",
+    no_args_is_help=True,
+)
+app.add_typer(data_app)
+
+Suite = Annotated[str | None, typer.Option(help=f"All tasks of a suite ({DEFAULT_SUITE} if no task is given).")]
+Tasks = Annotated[list[str] | None, typer.Option("--task", "-t", help="A single task; may be repeated.")]
+Data = Annotated[list[Path] | None, typer.Option(help="Folder with data sets; may be repeated.")]
+Cache = Annotated[Path | None, typer.Option(help="Folder for prepared data and features.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+@data_app.command(epilog="Example: vtab data status --data ~/datasets")
+def status(
+    suite: Suite = None, task: Tasks = None, data: Data = None, cache: Cache = None, as_json: AsJson = False
+) -> None:
+    """Show for each task what is here, in which variant, how far it is certified, and what has to be fetched."""
+    from vtab_harness.cli import data_tables
+
+    rows = data_tables.status_rows(_tasks(suite, task), tuple(data or ()), cache)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    data_tables.print_status(rows)
+
+
+@data_app.command(epilog="Example: vtab data where kitti_distance")
+def where(
+    task: Annotated[list[str] | None, typer.Argument(help="Tasks; all of vtab-1k if none is given.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say which files to fetch by hand, from where, and where to put them."""
+    from vtab_harness.cli import data_tables
+
+    image_sets = _image_sets(_tasks(None, task))
+    rows = [row for image_set in image_sets for row in data_tables.archive_rows(image_set)]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    data_tables.print_archives("What to fetch", rows)
+    for image_set in image_sets:
+        if not image_set.archives:
+            typer.echo(f"{image_set.name}: nothing to fetch; it is made on the spot.")
+    if rows:
+        typer.echo(
+            "Put each file into a folder of your choice, or into one in it that is named like the image set, and name"
+            " that folder with --data. Archives stay packed, except for a .rar."
+        )
+
+
+@data_app.command(epilog="Example: vtab data prepare --suite vtab-1k --data ~/datasets")
+def prepare(
+    suite: Suite = None,
+    task: Tasks = None,
+    data: Data = None,
+    cache: Cache = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Also the whole training and validation splits, not only what VTAB-1k uses.")
+    ] = False,
+) -> None:
+    """Decode data sets into the cache, each image set once; what is there already is skipped."""
+    from vtab_harness.api.errors import VtabError
+    from vtab_harness.cli.data_progress import PrepareProgress
+    from vtab_harness.data.prepared import SPLITS
+    from vtab_harness.data.prepared import prepare as prepare_set
+
+    image_sets = _image_sets(_tasks(suite, task))
+    failed = []
+    with PrepareProgress(len(image_sets)) as progress:
+        for image_set in image_sets:
+            extra = [split for split in ("train", "val") if full and split in image_set.splits]
+            progress.start(image_set.name)
+            try:
+                found = prepare_set(image_set, data or (), cache, [*SPLITS, *extra], progress.images)
+            except VtabError as error:
+                failed.append(image_set.name)
+                progress.failed(str(error))
+            except KeyboardInterrupt:
+                typer.secho("Interrupted. Give the same command again: finished sets are kept.", fg="yellow", err=True)
+                raise typer.Exit(INTERRUPTED) from None
+            else:
+                progress.finished(found.provenance.variant)
+    if failed:
+        typer.secho(f"Not prepared: {', '.join(failed)}.", fg="red", err=True)
+        raise typer.Exit(1)
+
+
+@data_app.command(epilog="Example: vtab data verify --task caltech101")
+def verify(suite: Suite = None, task: Tasks = None, cache: Cache = None) -> None:
+    """Read everything that was prepared again, and compare it with what was written and with the certificates."""
+    from vtab_harness.cli.data_tables import certified, stamped
+    from vtab_harness.data import inventory
+    from vtab_harness.data.prepared import PreparedSet
+
+    checked = broken = 0
+    for image_set in _image_sets(_tasks(suite, task)):
+        outcomes = inventory.verify(image_set, cache)
+        if not outcomes:
+            typer.echo(f"{image_set.name}: not prepared")
+        for folder in dict.fromkeys(path.parent for path in outcomes):
+            errors = [error for path, error in outcomes.items() if path.parent == folder and error is not None]
+            checked, broken = checked + 1, broken + bool(errors)
+            for error in errors:
+                typer.secho(f"error: {image_set.name}: {error}", fg="red", err=True)
+            if not errors:
+                splits = [path.name for path in outcomes if path.parent == folder]
+                prepared = PreparedSet(image_set, folder, splits)
+                typer.echo(f"{image_set.name}: intact; {stamped(prepared)}; certified: {certified(prepared)}")
+    if broken:
+        typer.secho(f"{broken} of {checked} prepared sets are damaged.", fg="red", err=True)
+    if broken or not checked:
+        raise typer.Exit(1)
+
+
+def _tasks(suite: str | None, names: list[str] | None) -> list[Task]:
+    from vtab_harness.sweep.settings import choose_tasks
+
+    return choose_tasks(suite if suite or names else DEFAULT_SUITE, names or [])
+
+
+def _image_sets(tasks: list[Task]) -> list[ImageSet]:
+    """Returns the image sets of tasks, each once; tasks with the same name of image set share it."""
+    return list({task.image_set.name: task.image_set for task in tasks}.values())

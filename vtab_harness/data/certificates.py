@@ -1,0 +1,149 @@
+"""Certificates: what the keys and labels of VTAB-1k's splits must be, and which data a prepared set therefore is.
+
+They ship as ``certificates.json``: sha256 of keys (by image set) and of labels (by task) in example order, each with
+where it comes from. Preparing and verifying compare; the outcome stamps the data variant that records carry.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from vtab_harness.api.tasks import Task
+    from vtab_harness.data.prepared import PreparedSet
+
+Verdict = Literal["exact", "differs", "unknown"]
+
+EXACT = "vtab-1k"
+"""The variant of data that are VTAB-1k to the example."""
+UNVERIFIED = "unverified"
+"""The variant of data that should be certified and are not."""
+LEARNED_FROM = ("train800", "val200")
+STAND_IN = "tfds-position-"
+"""Keys that begin so only count examples, where a prepared TFDS directory does not tell their real ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """How a prepared set compares with the certificates.
+
+    Attributes:
+        image_set: Name of the image set.
+        declared: Variant that the source says it is.
+        certified: Variant that the certificates of this image set are about; None where there are none.
+        keys: By prepared split, whether its examples are the certified ones in the certified order.
+        labels: The same for the labels of one task; empty where no task was asked for.
+        nameless: The keys only count examples, so that labels alone can tell.
+    """
+
+    image_set: str
+    declared: str
+    certified: str | None
+    keys: Mapping[str, Verdict]
+    labels: Mapping[str, Verdict] = field(default_factory=dict)
+    nameless: bool = False
+
+    @property
+    def differing(self) -> tuple[str, ...]:
+        """What differs, for instance ``keys of test``."""
+        parts = {"keys": self.keys, "labels": self.labels}
+        return tuple(
+            f"{name} of {split}" for name, part in parts.items() for split, found in part.items() if found == "differs"
+        )
+
+    @property
+    def exact(self) -> tuple[str, ...]:
+        """Splits that are certified: by their keys, or by the labels where keys tell nothing; and nothing differs."""
+        labels = {split: self.labels.get(split, "unknown") for split in self.keys}
+        return tuple(
+            split
+            for split, found in self.keys.items()
+            if "differs" not in (found, labels[split])
+            and (found == "exact" or (self.nameless and labels[split] == "exact"))
+        )
+
+
+def certify(prepared: PreparedSet, task: Task | None = None) -> Certificate:
+    """Compares prepared splits with the certificates.
+
+    Args:
+        prepared: Its keys are taken from what was written down when they were prepared; `PreparedSet.verify` says
+            whether the files still hold them.
+        task: Also compares the labels of this task.
+    """
+    found = prepared.provenance if task is None else prepared.task_provenance(task.label, task.name)
+    name = None if task is None else task.name
+    return compare(prepared.image_set.name, prepared.variant, found.fingerprints, name, prepared.nameless)
+
+
+def compare(
+    image_set: str,
+    declared: str,
+    fingerprints: Mapping[str, Mapping[str, str]],
+    task: str | None = None,
+    nameless: bool = False,
+) -> Certificate:
+    """Compares fingerprints with the certificates.
+
+    Args:
+        image_set: Name of the image set.
+        declared: Variant that the source says it is.
+        fingerprints: By split, the sha256 of ``keys`` and, where a task is given, of ``labels``.
+        task: Name of the task that the labels belong to.
+        nameless: The keys are stand-ins and not compared.
+    """
+    certified = _certificates()["image_sets"].get(image_set, {})
+    labels = _certificates()["tasks"].get(task, {})
+    # What is known about one variant says nothing about another.
+    known = certified.get("keys", {}) if certified.get("variant") == declared else {}
+    return Certificate(
+        image_set,
+        declared,
+        certified.get("variant"),
+        {
+            split: _verdict(parts.get("keys"), None if nameless else known.get(split))
+            for split, parts in fingerprints.items()
+        },
+        {
+            split: _verdict(parts["labels"], labels.get(split) if known else None)
+            for split, parts in fingerprints.items()
+            if task is not None and "labels" in parts
+        },
+        nameless,
+    )
+
+
+def stamp(certificate: Certificate) -> str:
+    """Returns the variant that records carry.
+
+    ``vtab-1k`` is a claim that has to be proved: nothing may differ, and train800 and val200 must be certified. Any
+    other variant is a name for other data and stays, unless it has certificates that say it is something else.
+    """
+    if certificate.differing:
+        return UNVERIFIED
+    proved = set(LEARNED_FROM) <= set(certificate.exact)
+    return UNVERIFIED if certificate.declared == EXACT and not proved else certificate.declared
+
+
+def origin(image_set: str, split: str) -> str | None:
+    """Returns where the certificate of a split's keys comes from, in words; None where there is none."""
+    found = _certificates()["image_sets"].get(image_set, {}).get("keys", {}).get(split)
+    return None if found is None else str(found["from"])
+
+
+def _verdict(found: str | None, known: Mapping[str, str] | None) -> Verdict:
+    if found is None or known is None:
+        return "unknown"
+    return "exact" if found == known["sha256"] else "differs"
+
+
+@cache
+def _certificates() -> Mapping[str, Any]:
+    text = resources.files("vtab_harness.data").joinpath("certificates.json").read_text(encoding="utf-8")
+    loaded: Mapping[str, Any] = json.loads(text)
+    return loaded

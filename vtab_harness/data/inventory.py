@@ -1,0 +1,129 @@
+"""What is there of an image set: prepared in the cache, found in a data folder, or to be fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from vtab_harness.api.data import ImageSet, Source
+from vtab_harness.api.errors import DataError, NotFoundError
+from vtab_harness.data.prepared import SPLITS, PreparedSet, default_cache, open_source
+from vtab_harness.data.tfds.directory import find_directory
+
+State = Literal["prepared", "damaged", "found", "incomplete", "missing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """One image set as it is here; where several variants were prepared, one of them.
+
+    Attributes:
+        image_set: The declaration.
+        state: ``found`` is ready to be prepared; ``incomplete`` are data folders with some of the files.
+        variant: As the source declares it; None where there is no source, or only reading all of it would tell.
+        prepared: Opened, where that is possible.
+        bytes: Disk used by what is prepared.
+        files: Published files that lie in the data folders, or a directory that TFDS has prepared.
+        problem: What is wrong or missing, and what to do about it.
+    """
+
+    image_set: ImageSet
+    state: State
+    variant: str | None = None
+    prepared: PreparedSet | None = None
+    bytes: int = 0
+    files: tuple[Path, ...] = ()
+    problem: str = ""
+
+
+def prepared_folder(image_set: ImageSet, cache: Path | None) -> Path:
+    """Returns the folder of an image set in the cache; it has one folder a variant."""
+    return (default_cache() if cache is None else cache) / "prepared" / f"{image_set.name}-{image_set.version}"
+
+
+def prepared_splits(image_set: ImageSet, cache: Path | None) -> dict[Path, list[str]]:
+    """Returns, by folder of a variant, the splits that were prepared."""
+    base = prepared_folder(image_set, cache)
+    folders = sorted(path for path in base.iterdir() if path.is_dir()) if base.is_dir() else []
+    # Hidden ones are at work.
+    return {
+        folder: [split for split in image_set.splits if (folder / split).is_dir()]
+        for folder in folders
+        if folder.name[0] != "."
+    }
+
+
+def survey(image_set: ImageSet, roots: Sequence[Path], cache: Path | None) -> list[Holding]:
+    """Looks for an image set; reads no image.
+
+    Args:
+        image_set: What to look for.
+        roots: Data folders.
+        cache: Cache folder; `default_cache` if None.
+    """
+    files = _files(image_set, roots)
+    holdings = []
+    for folder, splits in prepared_splits(image_set, cache).items():
+        if not set(SPLITS) <= set(splits):
+            continue
+        used = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        try:
+            prepared = PreparedSet(image_set, folder, splits)
+        except DataError as error:
+            holdings.append(Holding(image_set, "damaged", folder.name, None, used, files, str(error)))
+        else:
+            holdings.append(Holding(image_set, "prepared", folder.name, prepared, used, files))
+    return holdings or [_unprepared(image_set, roots, files)]
+
+
+def _unprepared(image_set: ImageSet, roots: Sequence[Path], files: tuple[Path, ...]) -> Holding:
+    try:
+        source = _quickly_opened(image_set, roots)
+    except DataError as error:
+        return Holding(image_set, "incomplete" if files else "missing", files=files, problem=str(error))
+    # A publisher may pack the same files anew, so that this is a doubt rather than an error.
+    problem = "\n".join(
+        f"{path} has {path.stat().st_size:,} bytes, and the published file {archive.size:,}."
+        for path in files
+        for archive in image_set.archives
+        if archive.name == path.name and archive.size not in (None, path.stat().st_size)
+    )
+    if isinstance(source, Path):
+        return Holding(image_set, "found", files=(*files, source))
+    return Holding(image_set, "found", source.variant, files=files, problem=problem)
+
+
+def _quickly_opened(image_set: ImageSet, roots: Sequence[Path]) -> Source | Path:
+    """Opens the source; of a prepared TFDS directory returns the path, as opening it reads every record."""
+    try:
+        return open_source(replace(image_set, tfds=""), roots)
+    except NotFoundError:
+        directory = find_directory(image_set, roots) if image_set.tfds else None
+        return open_source(image_set, roots) if directory is None else directory
+
+
+def _files(image_set: ImageSet, roots: Sequence[Path]) -> tuple[Path, ...]:
+    folders = [folder for root in roots for folder in (root, root / image_set.name)]
+    places = [folder / archive.name for archive in image_set.archives for folder in folders]
+    return tuple(path for path in places if path.is_file())
+
+
+def verify(image_set: ImageSet, cache: Path | None) -> dict[Path, DataError | None]:
+    """Reads everything that was prepared of an image set again.
+
+    Returns:
+        By folder of a split: what is wrong with it, or None.
+    """
+    found: dict[Path, DataError | None] = {}
+    for folder, splits in prepared_splits(image_set, cache).items():
+        for split in splits:
+            # One by one, so that damage in the first does not hide that in the second.
+            try:
+                PreparedSet(image_set, folder, [split]).verify()
+            except DataError as error:
+                found[folder / split] = error
+            else:
+                found[folder / split] = None
+    return found

@@ -1,0 +1,1 @@
+"""Reads directories that TensorFlow Datasets has prepared, without TensorFlow."""
