@@ -10,6 +10,7 @@ from ragged_source import IMAGE_SET
 
 from vtab_harness.api.data import ImageSet
 from vtab_harness.api.errors import DataError
+from vtab_harness.api.labels import Column
 from vtab_harness.data.prepared import PreparedSet, prepare
 
 ABSENT = replace(IMAGE_SET, source="no_such_module:nothing")
@@ -74,3 +75,8 @@ def test_other_declaration_under_the_same_version_is_refused(fresh: Path, prepar
     changed: ImageSet = replace(IMAGE_SET, splits={**IMAGE_SET.splits, "test": IMAGE_SET.splits["train"]})
     with pytest.raises(DataError, match="other examples than ragged/test is declared"):
         prepare(changed, [], fresh)
+
+
+def test_annotation_that_the_source_did_not_have(prepared: PreparedSet) -> None:
+    with pytest.raises(DataError, match="without the annotation 'azimuth'"):
+        prepared.labels("test", Column("azimuth"))
