@@ -12,7 +12,7 @@ from rich.markup import escape
 from vtab_harness.api.data import ImageSet
 from vtab_harness.api.tasks import Task
 from vtab_harness.cli.tables import make_table, show
-from vtab_harness.data.certificates import certify, origin
+from vtab_harness.data.certificates import origin
 from vtab_harness.data.inventory import Holding, survey
 from vtab_harness.data.prepared import SPLITS, PreparedSet
 
@@ -66,7 +66,7 @@ def stamped(prepared: PreparedSet, task: Task | None = None) -> str:
 
 def certified(prepared: PreparedSet, task: Task | None = None) -> str:
     """Returns in words which splits are certified, and what differs."""
-    certificate = certify(prepared, task)
+    certificate = prepared.certificate(task)
     if certificate.certified != certificate.declared:
         return "no certificate"
     words = [", ".join(certificate.exact)] if certificate.exact else []

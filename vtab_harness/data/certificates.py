@@ -11,11 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Literal
-
-if TYPE_CHECKING:
-    from vtab_harness.api.tasks import Task
-    from vtab_harness.data.prepared import PreparedSet
+from typing import Any, Literal
 
 Verdict = Literal["exact", "differs", "unknown"]
 
@@ -66,19 +62,6 @@ class Certificate:
             if "differs" not in (found, labels[split])
             and (found == "exact" or (self.nameless and labels[split] == "exact"))
         )
-
-
-def certify(prepared: PreparedSet, task: Task | None = None) -> Certificate:
-    """Compares prepared splits with the certificates.
-
-    Args:
-        prepared: Its keys are taken from what was written down when they were prepared; `PreparedSet.verify` says
-            whether the files still hold them.
-        task: Also compares the labels of this task.
-    """
-    found = prepared.provenance if task is None else prepared.task_provenance(task.label, task.name)
-    name = None if task is None else task.name
-    return compare(prepared.image_set.name, prepared.variant, found.fingerprints, name, prepared.nameless)
 
 
 def compare(

@@ -25,7 +25,8 @@ from safetensors.numpy import load
 from vtab_harness.api.data import Images, ImageSet, Pixels, Provenance, Source
 from vtab_harness.api.errors import DataError, StorageError
 from vtab_harness.api.labels import LabelRule
-from vtab_harness.data.certificates import STAND_IN, compare, stamp
+from vtab_harness.api.tasks import Task
+from vtab_harness.data.certificates import STAND_IN, Certificate, compare, stamp
 from vtab_harness.data.manifest import ANNOTATIONS, KEYS, MANIFEST, PIXELS, SHAPES, Manifest, damaged, pixel_fingerprint
 from vtab_harness.data.order import keys_fingerprint
 from vtab_harness.data.sources import open_any
@@ -179,6 +180,19 @@ class PreparedSet:
         }
         stamped = stamp(compare(self.image_set.name, self.variant, prints, task, self.nameless))
         return Provenance(self.image_set.name, self.image_set.version, stamped, prints)
+
+    def certificate(self, task: Task | None = None) -> Certificate:
+        """Compares the splits with the certificates that ship with the project.
+
+        Keys are taken from what was written down when they were prepared; `verify` says whether the files still hold
+        them.
+
+        Args:
+            task: Also compares the labels of this task.
+        """
+        found = self.provenance if task is None else self.task_provenance(task.label, task.name)
+        name = None if task is None else task.name
+        return compare(self.image_set.name, self.variant, found.fingerprints, name, self.nameless)
 
     def verify(self) -> None:
         """Reads everything again and compares it with what was written.

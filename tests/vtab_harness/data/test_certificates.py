@@ -9,7 +9,7 @@ from tiny_source import cifar100
 
 from vtab_harness import registry
 from vtab_harness.api.data import Source
-from vtab_harness.data.certificates import LEARNED_FROM, certify, compare, origin, stamp
+from vtab_harness.data.certificates import LEARNED_FROM, compare, origin, stamp
 from vtab_harness.data.order import examples_by_split, keys_fingerprint
 from vtab_harness.data.prepared import SPLITS, prepare
 from vtab_harness.data.raw.clevr import Clevr
@@ -92,29 +92,29 @@ def test_sources_give_the_certified_keys(name: str, tmp_path: Path) -> None:
 
 def test_exact_data_is_stamped_vtab_1k(fresh: Path) -> None:
     prepared = prepare(cifar100("exact"), [], fresh)
-    assert certify(prepared).keys == dict.fromkeys(SPLITS, "exact")
+    assert prepared.certificate().keys == dict.fromkeys(SPLITS, "exact")
     assert prepared.provenance.variant == "vtab-1k"
     task = replace(registry.tasks.get("cifar100"), image_set=prepared.image_set)
-    assert certify(prepared, task).labels == dict.fromkeys(SPLITS, "unknown")
+    assert prepared.certificate(task).labels == dict.fromkeys(SPLITS, "unknown")
     assert prepared.task_provenance(task.label, task.name).variant == "vtab-1k"
 
 
 def test_other_examples_are_unverified_and_keep_their_folder(fresh: Path) -> None:
     prepared = prepare(cifar100("shifted"), [], fresh)
-    assert certify(prepared).differing == tuple(f"keys of {split}" for split in SPLITS)
+    assert prepared.certificate().differing == tuple(f"keys of {split}" for split in SPLITS)
     assert prepared.provenance.variant == "unverified"
     assert prepared.variant == prepared.folder.name == "vtab-1k"
 
 
 def test_data_that_claim_to_be_something_else_stay_so(fresh: Path) -> None:
     prepared = prepare(cifar100("jpeg75"), [], fresh)
-    assert set(certify(prepared).keys.values()) == {"unknown"}
+    assert set(prepared.certificate().keys.values()) == {"unknown"}
     assert prepared.provenance.variant == "jpeg75"
 
 
 def test_without_a_certificate_nothing_is_vtab_1k(fresh: Path) -> None:
     prepared = prepare(replace(cifar100("exact"), name="cifar1000"), [], fresh)
-    assert set(certify(prepared).keys.values()) == {"unknown"}
+    assert set(prepared.certificate().keys.values()) == {"unknown"}
     assert prepared.provenance.variant == "unverified"
 
 
@@ -142,7 +142,7 @@ def test_other_labels_are_unverified() -> None:
 
 def test_keys_that_only_count_are_not_compared(fresh: Path) -> None:
     prepared = prepare(cifar100("nameless"), [], fresh)
-    assert set(certify(prepared).keys.values()) == {"unknown"}
+    assert set(prepared.certificate().keys.values()) == {"unknown"}
     assert prepared.provenance.variant == "unverified"
 
 
