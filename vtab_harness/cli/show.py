@@ -23,15 +23,12 @@ def show(
     if as_json:
         typer.echo(json.dumps(found.as_json(), indent=1))
         return
-    from rich.markup import escape
-
     from vtab_harness.cli import tables
 
-    facts = tables.make_table(f"{found.backbone['spec']} on {found.task['title']}", [("", "left"), ("", "left")])
-    facts.show_header = False
+    typer.echo(f"{found.backbone['spec']} on {found.task['title']}\n")
     for name, value in _facts(found.as_json()):
-        facts.add_row(name, escape(str(value)))
-    tables.show(facts)
+        typer.echo(f"{name:10} {value}")
+    typer.echo()
     trials = tables.make_table("Search", [("", "left"), ("setting", "left"), *((h, "right") for h in HEADINGS)])
     for i, trial in enumerate(found.search["trials"]):
         setting = ", ".join(f"{key}={_short(value)}" for key, value in trial["settings"].items())

@@ -34,6 +34,9 @@ def show(table: Table) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=max(80, Console(width=10_000).measure(table).maximum))
+    # Apart from the table, whose width it would be folded to.
+    console.print(table.title, soft_wrap=True)
+    table.title = None
     console.print(table)
 
 
