@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from vtab_harness.api.data import ImageSet, Slice
 from vtab_harness.api.labels import Column
-from vtab_harness.api.tasks import Task
+from vtab_harness.api.tasks import Reference, Task
+from vtab_harness.tasks.mini.references import FROM_SCRATCH
 
 IMAGES = ImageSet(
     name="mini_digits",
@@ -28,4 +29,5 @@ TASK = Task(
     label=Column("digit"),
     num_classes=10,
     chance=83 / 797,
+    from_scratch=Reference(768 / 797, FROM_SCRATCH),
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from vtab_harness.api.data import ImageSet, Slice
 from vtab_harness.api.labels import Column, Thresholds
-from vtab_harness.api.tasks import Task
+from vtab_harness.api.tasks import Reference, Task
+from vtab_harness.tasks.mini.references import FROM_SCRATCH
 
 IMAGES = ImageSet(
     name="mini_scenes",
@@ -28,6 +29,7 @@ COUNT = Task(
     label=Column("count", offset=-3),
     num_classes=8,
     chance=263 / 2000,
+    from_scratch=Reference(1153 / 2000, FROM_SCRATCH),
 )
 
 DISTANCE = Task(
@@ -38,4 +40,5 @@ DISTANCE = Task(
     label=Thresholds("distance", (9.3, 9.7, 10.2, 10.6, 11.1)),
     num_classes=6,
     chance=399 / 2000,
+    from_scratch=Reference(1374 / 2000, FROM_SCRATCH),
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from vtab_harness.api.data import ImageSet, Slice
 from vtab_harness.api.labels import Column
-from vtab_harness.api.tasks import Task
+from vtab_harness.api.tasks import Reference, Task
+from vtab_harness.tasks.mini.references import FROM_SCRATCH
 
 IMAGES = ImageSet(
     name="mini_solids",
@@ -28,6 +29,7 @@ AZIMUTH = Task(
     label=Column("azimuth"),
     num_classes=18,
     chance=125 / 2000,
+    from_scratch=Reference(941 / 2000, FROM_SCRATCH),
 )
 
 ELEVATION = Task(
@@ -38,4 +40,5 @@ ELEVATION = Task(
     label=Column("elevation"),
     num_classes=9,
     chance=239 / 2000,
+    from_scratch=Reference(490 / 2000, FROM_SCRATCH),
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from vtab_harness.api.data import ImageSet, Slice
 from vtab_harness.api.labels import FloorDivided
-from vtab_harness.api.tasks import Task
+from vtab_harness.api.tasks import Reference, Task
+from vtab_harness.tasks.mini.references import FROM_SCRATCH
 
 IMAGES = ImageSet(
     name="mini_sprites",
@@ -28,6 +29,7 @@ LOCATION = Task(
     label=FloorDivided("x", 2),
     num_classes=16,
     chance=142 / 2000,
+    from_scratch=Reference(1407 / 2000, FROM_SCRATCH),
 )
 
 ORIENTATION = Task(
@@ -38,4 +40,5 @@ ORIENTATION = Task(
     label=FloorDivided("orientation", 2.5),
     num_classes=16,
     chance=172 / 2000,
+    from_scratch=Reference(854 / 2000, FROM_SCRATCH),
 )
