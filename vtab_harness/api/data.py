@@ -33,12 +33,14 @@ class Archive:
         size: Bytes, or None where unknown.
         sha256: Hex digest, or None where unknown.
         page: Where a person finds it.
+        url: Address of the file itself; empty where it has none that a program may fetch.
     """
 
     name: str
     size: int | None = None
     sha256: str | None = None
     page: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

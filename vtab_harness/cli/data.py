@@ -19,7 +19,7 @@ DEFAULT_SUITE = "vtab-1k"
 
 data_app = typer.Typer(
     name="data",
-    help="See, prepare and verify data sets. Nothing is downloaded.",
+    help="See, prepare and verify data sets. Only `download` downloads.",
     no_args_is_help=True,
 )
 app.add_typer(data_app)
@@ -53,7 +53,7 @@ def where(
     """Say which files to fetch by hand, from where, and where to put them."""
     from vtab_harness.cli import data_tables
 
-    image_sets = _image_sets(_tasks(None, task))
+    image_sets = image_sets_of(_tasks(None, task))
     rows = [row for image_set in image_sets for row in data_tables.archive_rows(image_set)]
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
@@ -78,21 +78,34 @@ def prepare(
     full: Annotated[
         bool, typer.Option("--full", help="Also the whole training and validation splits, not only what VTAB-1k uses.")
     ] = False,
+    via: Annotated[
+        str | None, typer.Option(help="tfds: let TensorFlow Datasets download and prepare; needs TensorFlow.")
+    ] = None,
 ) -> None:
     """Decode data sets into the cache, each image set once; what is there already is skipped."""
-    from vtab_harness.api.errors import VtabError
+    from vtab_harness.api.errors import OptionError, VtabError
     from vtab_harness.cli.data_progress import PrepareProgress
     from vtab_harness.data.prepared import SPLITS
     from vtab_harness.data.prepared import prepare as prepare_set
+    from vtab_harness.data.tfds.build import build, tensorflow_datasets
 
-    image_sets = _image_sets(_tasks(suite, task))
+    image_sets = image_sets_of(_tasks(suite, task))
+    roots, tfds = tuple(data or ()), None
+    if via is not None:
+        if via != "tfds" or not roots:
+            raise OptionError(f"--via {via} cannot be used.", "For instance: --via tfds --data ~/datasets")
+        tfds = tensorflow_datasets()
+        # A folder of its own, so that archives which lie beside it are not taken instead.
+        roots = (roots[0] / "tensorflow_datasets",)
     failed = []
     with PrepareProgress(len(image_sets)) as progress:
         for image_set in image_sets:
             extra = [split for split in ("train", "val") if full and split in image_set.splits]
             progress.start(image_set.name)
             try:
-                found = prepare_set(image_set, data or (), cache, [*SPLITS, *extra], progress.images)
+                if tfds is not None:
+                    build(tfds, image_set, roots[0])
+                found = prepare_set(image_set, roots, cache, [*SPLITS, *extra], progress.images)
             except VtabError as error:
                 failed.append(image_set.name)
                 progress.failed(str(error))
@@ -114,7 +127,7 @@ def verify(suite: Suite = None, task: Tasks = None, cache: Cache = None) -> None
     from vtab_harness.data.prepared import PreparedSet
 
     checked = broken = 0
-    for image_set in _image_sets(_tasks(suite, task)):
+    for image_set in image_sets_of(_tasks(suite, task)):
         outcomes = inventory.verify(image_set, cache)
         if not outcomes:
             typer.echo(f"{image_set.name}: not prepared")
@@ -139,6 +152,6 @@ def _tasks(suite: str | None, names: list[str] | None) -> list[Task]:
     return choose_tasks(suite if suite or names else DEFAULT_SUITE, names or [])
 
 
-def _image_sets(tasks: list[Task]) -> list[ImageSet]:
+def image_sets_of(tasks: list[Task]) -> list[ImageSet]:
     """Returns the image sets of tasks, each once; tasks with the same name of image set share it."""
     return list({task.image_set.name: task.image_set for task in tasks}.values())

@@ -1,4 +1,4 @@
-"""Progress of preparing data: a bar with time left on a terminal, now and then a line elsewhere."""
+"""Progress of preparing and downloading data: a bar with time left on a terminal, now and then a line elsewhere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -20,10 +29,12 @@ class PrepareProgress:
         total: Image sets to prepare.
     """
 
+    _opening = "opening"
+
     def __init__(self, total: int) -> None:
         self._console = Console(stderr=True)
         self._live = sys.stderr.isatty()
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (TextColumn("{task.description}"), BarColumn(), self._counter(), TimeRemainingColumn())
         self._progress = Progress(*columns, console=self._console, disable=not self._live, transient=True)
         self._bar: TaskID | None = None
         self._total = total
@@ -50,7 +61,7 @@ class PrepareProgress:
         self._started = self._spoken = time.perf_counter()
         self._drop_bar()
         # Reading lists and scenes of a large set takes a while before the first image comes.
-        self._bar = self._progress.add_task(f"{name}: opening", total=None)
+        self._bar = self._progress.add_task(f"{name}: {self._opening}", total=None)
 
     def images(self, done: int, total: int) -> None:
         """Takes note of prepared images."""
@@ -63,7 +74,7 @@ class PrepareProgress:
         elif not self._live and now - self._spoken >= SECONDS_BETWEEN_LINES:
             self._spoken = now
             left = (now - self._started_images) / max(done - self._first, 1) * (total - done)
-            self._say(f"{done} of {total} images, about {left:.0f} s left")
+            self._say(f"{self._amount(done, total)}, about {left:.0f} s left")
 
     def finished(self, variant: str) -> None:
         """Takes note of a prepared image set."""
@@ -74,6 +85,12 @@ class PrepareProgress:
         """Takes note of an image set that cannot be prepared."""
         self._say(f"failed: {message}")
 
+    def _counter(self) -> ProgressColumn:
+        return MofNCompleteColumn()
+
+    def _amount(self, done: int, total: int) -> str:
+        return f"{done} of {total} images"
+
     def _say(self, what: str) -> None:
         line = f"[{self._number}/{self._total}] {self._name}: {what}"
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -82,3 +99,27 @@ class PrepareProgress:
         if self._bar is not None:
             self._progress.remove_task(self._bar)
             self._bar = None
+
+
+class DownloadProgress(PrepareProgress):
+    """Shows how far downloading is.
+
+    Args:
+        total: Files to download.
+    """
+
+    _opening = "asking for it"
+
+    def bytes(self, done: int, total: int) -> None:
+        """Takes note of bytes that have come."""
+        self.images(done, total)
+
+    def ended(self, what: str) -> None:
+        """Takes note of a file that needs nothing more."""
+        self._say(what)
+
+    def _counter(self) -> ProgressColumn:
+        return DownloadColumn()
+
+    def _amount(self, done: int, total: int) -> str:
+        return f"{done / 1e6:.1f} of {total / 1e6:.1f} MB"

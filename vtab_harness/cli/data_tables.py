@@ -114,7 +114,10 @@ def print_status(rows: Sequence[dict[str, Any]]) -> None:
         typer.secho(problem, fg="red")
     if fetch:
         print_archives("To fetch", list(fetch.values()))
-        typer.echo("Where to put them: vtab data where. Then: vtab data prepare --data FOLDER")
+        typer.echo(
+            "What may be fetched by a program: vtab data download --data FOLDER --task TASK. Where to put the rest:"
+            " vtab data where. Then: vtab data prepare --data FOLDER"
+        )
 
 
 def print_archives(title: str, rows: Sequence[dict[str, Any]]) -> None:

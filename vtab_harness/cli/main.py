@@ -28,7 +28,7 @@ def _warn(
 def main() -> None:
     """Runs the command; errors that a person can mend are printed as a message, without a traceback."""
     # Subcommands register themselves with the app.
-    from vtab_harness.cli import data, env, listing, run, show  # noqa: F401
+    from vtab_harness.cli import data, data_download, env, listing, run, show  # noqa: F401
 
     warnings.showwarning = _warn
     try:

@@ -75,10 +75,12 @@ def survey(image_set: ImageSet, roots: Sequence[Path], cache: Path | None) -> li
             holdings.append(Holding(image_set, "damaged", folder.name, None, used, files, str(error)))
         else:
             holdings.append(Holding(image_set, "prepared", folder.name, prepared, used, files))
-    return holdings or [_unprepared(image_set, roots, files)]
+    return holdings or [look(image_set, roots)]
 
 
-def _unprepared(image_set: ImageSet, roots: Sequence[Path], files: tuple[Path, ...]) -> Holding:
+def look(image_set: ImageSet, roots: Sequence[Path]) -> Holding:
+    """Looks for an image set in data folders only, whether it was prepared or not."""
+    files = _files(image_set, roots)
     try:
         source = _quickly_opened(image_set, roots)
     except DataError as error:

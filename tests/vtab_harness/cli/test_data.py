@@ -110,6 +110,15 @@ def test_full_prepares_the_whole_splits_too(vtab: Vtab, tmp_path: Path, monkeypa
     assert vtab("verify").exit_code == 0
 
 
+def test_via_tfds_needs_its_packages_and_a_folder(vtab: Vtab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    without = vtab("prepare", "-t", "eurosat", "--via", "tfds", "--data", str(tmp_path))
+    assert isinstance(without.exception, OptionError)
+    assert "pip install 'vtab-harness[tfds]'" in str(without.exception)
+    for arguments in (["--via", "tfds"], ["--via", "torch", "--data", str(tmp_path)]):
+        assert isinstance(vtab("prepare", "-t", "eurosat", *arguments).exception, OptionError)
+
+
 def test_interrupted_prepare_says_how_to_go_on(vtab: Vtab, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt

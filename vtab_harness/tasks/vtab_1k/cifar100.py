@@ -25,6 +25,7 @@ IMAGE_SET = ImageSet(
             168513733,
             "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
             "https://www.cs.toronto.edu/~kriz/cifar.html",
+            url="https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
         ),
     ),
     citation="A. Krizhevsky: Learning Multiple Layers of Features from Tiny Images. University of Toronto, 2009.",

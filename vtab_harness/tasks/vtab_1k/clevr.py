@@ -25,6 +25,7 @@ IMAGE_SET = ImageSet(
             19021600724,
             "5cd61cf1096ed20944df93c9adb31e74d189b8459a94f54ba00090e5c59936d1",
             "https://cs.stanford.edu/people/jcjohns/clevr/",
+            url="https://dl.fbaipublicfiles.com/clevr/CLEVR_v1.0.zip",
         ),
     ),
     citation=(

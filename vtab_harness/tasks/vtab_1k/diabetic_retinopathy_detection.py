@@ -30,6 +30,7 @@ IMAGE_SET = ImageSet(
             1181257,
             "a6af3d66804e81887da89b9261bcfb7da4f5bacedb070f1b5db83fa879ab60c9",
             "https://storage.googleapis.com/kaggle-forum-message-attachments/90528/2877/retinopathy_solution.csv",
+            url="https://storage.googleapis.com/kaggle-forum-message-attachments/90528/2877/retinopathy_solution.csv",
         ),
     ),
     citation=(

@@ -22,7 +22,13 @@ IMAGE_SET = ImageSet(
         "trainval": (Slice("train", 0, 65550), Slice("validation", 0, 22628)),
     },
     archives=(
-        Archive("dmlab.tar.gz", 3017022789, "638b18fa69a5d61bbc310cd0b87ac603a39f41de0fdb07b6e77de274a24480a4", _PAGE),
+        Archive(
+            "dmlab.tar.gz",
+            3017022789,
+            "638b18fa69a5d61bbc310cd0b87ac603a39f41de0fdb07b6e77de274a24480a4",
+            _PAGE,
+            url="https://storage.googleapis.com/dmlab-vtab/dmlab.tar.gz",
+        ),
     ),
     citation=(
         "X. Zhai et al.: A Large-scale Study of Representation Learning with the Visual Task Adaptation Benchmark."

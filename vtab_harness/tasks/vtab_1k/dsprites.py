@@ -25,6 +25,7 @@ IMAGE_SET = ImageSet(
             28024106,
             "729fa22e884c9c500e1f17415d580746b4c5894fbbb780a1319bbcfa39a745bb",
             "https://github.com/deepmind/dsprites-dataset",
+            url="https://github.com/deepmind/dsprites-dataset/blob/master/dsprites_ndarray_co1sh3sc6or40x32y32_64x64.hdf5?raw=true",
         ),
     ),
     citation=(

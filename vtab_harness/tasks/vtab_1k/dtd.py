@@ -23,7 +23,11 @@ IMAGE_SET = ImageSet(
     },
     archives=(
         Archive(
-            "dtd-r1.0.1.tar.gz", 625239812, "e42855a52a4950a3b59612834602aa253914755c95b0cff9ead6d07395f8e205", _PAGE
+            "dtd-r1.0.1.tar.gz",
+            625239812,
+            "e42855a52a4950a3b59612834602aa253914755c95b0cff9ead6d07395f8e205",
+            _PAGE,
+            url=f"{_PAGE}download/dtd-r1.0.1.tar.gz",
         ),
     ),
     citation=("M. Cimpoi, S. Maji, I. Kokkinos, S. Mohamed, A. Vedaldi: Describing Textures in the Wild. CVPR, 2014."),

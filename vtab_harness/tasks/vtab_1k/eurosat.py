@@ -22,7 +22,13 @@ IMAGE_SET = ImageSet(
         "trainval": (Slice("train", 0, 21600),),
     },
     archives=(
-        Archive("EuroSAT.zip", 94280567, "8ebea626349354c5328b142b96d0430e647051f26efc2dc974c843f25ecf70bd", _PAGE),
+        Archive(
+            "EuroSAT.zip",
+            94280567,
+            "8ebea626349354c5328b142b96d0430e647051f26efc2dc974c843f25ecf70bd",
+            _PAGE,
+            url="http://madm.dfki.de/files/sentinel/EuroSAT.zip",
+        ),
     ),
     citation=(
         "P. Helber, B. Bischke, A. Dengel, D. Borth: EuroSAT: A Novel Dataset and Deep Learning Benchmark for Land Use"

@@ -22,9 +22,19 @@ IMAGE_SET = ImageSet(
         "trainval": (Slice("train", 0, 3680),),
     },
     archives=(
-        Archive("images.tar.gz", 791918971, "67195c5e1c01f1ab5f9b6a5d22b8c27a580d896ece458917e61d459337fa318d", _PAGE),
         Archive(
-            "annotations.tar.gz", 19173078, "52425fb6de5c424942b7626b428656fcbd798db970a937df61750c0f1d358e91", _PAGE
+            "images.tar.gz",
+            791918971,
+            "67195c5e1c01f1ab5f9b6a5d22b8c27a580d896ece458917e61d459337fa318d",
+            _PAGE,
+            url="https://thor.robots.ox.ac.uk/~vgg/data/pets/images.tar.gz",
+        ),
+        Archive(
+            "annotations.tar.gz",
+            19173078,
+            "52425fb6de5c424942b7626b428656fcbd798db970a937df61750c0f1d358e91",
+            _PAGE,
+            url="https://thor.robots.ox.ac.uk/~vgg/data/pets/annotations.tar.gz",
         ),
     ),
     citation=("O. M. Parkhi, A. Vedaldi, A. Zisserman, C. V. Jawahar: Cats and Dogs. CVPR, 2012."),

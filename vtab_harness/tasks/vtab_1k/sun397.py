@@ -24,7 +24,11 @@ IMAGE_SET = ImageSet(
     },
     archives=(
         Archive(
-            "SUN397.tar.gz", 39077296924, "f404130965a7ad77bed5ececc71e720ab50f3cc1e1bb257257610d38f3b928ec", _PAGE
+            "SUN397.tar.gz",
+            39077296924,
+            "f404130965a7ad77bed5ececc71e720ab50f3cc1e1bb257257610d38f3b928ec",
+            _PAGE,
+            url=f"{_PAGE}SUN397.tar.gz",
         ),
         Archive(
             "sun397_tfds_tr.txt", 3070803, "764d9aa5c7b67a12b1a5ef784656a84f6a3a3cc0383ce9dc7acc59e3efd45791", _LISTS

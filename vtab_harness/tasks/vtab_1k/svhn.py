@@ -27,12 +27,14 @@ IMAGE_SET = ImageSet(
             182040794,
             "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",
             _PAGE,
+            url=f"{_PAGE}train_32x32.mat",
         ),
         Archive(
             "test_32x32.mat",
             64275384,
             "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
             _PAGE,
+            url=f"{_PAGE}test_32x32.mat",
         ),
     ),
     citation=(
