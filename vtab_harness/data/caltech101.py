@@ -10,8 +10,9 @@ import gzip
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -22,6 +23,7 @@ from vtab_harness.api.data import ImageSet, Source
 from vtab_harness.api.errors import DataError, NotFoundError
 from vtab_harness.data.caltech101_splits import CLASS_SIZES, STRAYS, membership
 from vtab_harness.data.decode import decode
+from vtab_harness.data.decode_ahead import decode_ahead
 
 _FOLDER = "101_ObjectCategories"
 _TAR = "101_ObjectCategories.tar.gz"
@@ -93,6 +95,13 @@ class Caltech101:
         Raises:
             DataError: The archive is damaged, incomplete or another one.
         """
+        for (split, position), image in decode_ahead(self._jobs(wanted)):
+            yield split, position, image
+
+    def _jobs(
+        self, wanted: Mapping[str, Sequence[int]]
+    ) -> Iterator[tuple[tuple[str, int], Callable[[], NDArray[np.uint8]]]]:
+        """Yields (split, position) of each wanted image with what decodes it, and checks the rest on the way."""
         targets = {self._keys[split][at]: (split, at) for split, positions in wanted.items() for at in positions}
         missing = {key for keys in self._keys.values() for key in keys}
         for key, data in self._files(targets.keys()):
@@ -100,7 +109,7 @@ class Caltech101:
                 raise self._wrong(f"holds {key}, which the published data set has not, or not twice")
             missing.remove(key)
             if data is not None:
-                yield *targets[key], decode(data, f"{self.path}: {key}")
+                yield targets[key], partial(decode, data, f"{self.path}: {key}")
         if missing:
             first = min(missing)
             raise self._wrong(f"is incomplete: {len(missing)} images are missing, such as {first}")
