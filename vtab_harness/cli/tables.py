@@ -82,8 +82,8 @@ def print_scores(records: Sequence[Record], tasks: Sequence[Task], suite: str | 
     headings = [("group", "left"), ("task", "left"), *((name, "right") for name in references + names)]
     table = make_table(title, headings)
     # On a narrow terminal long names of backbones fold, not those of tasks.
-    for column in table.columns[:2]:
-        column.no_wrap = True
+    for heading in table.columns[:2]:
+        heading.no_wrap = True
     ordered = sorted(tasks, key=lambda task: GROUPS.index(task.group))
     for i, task in enumerate(ordered):
         first = i == 0 or ordered[i - 1].group != task.group
