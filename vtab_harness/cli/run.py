@@ -49,8 +49,8 @@ def run(
     from vtab_harness.cli import tables
     from vtab_harness.cli.progress import SweepProgress
     from vtab_harness.evaluation import run_sweep
-    from vtab_harness.protocols.settings import parse_overrides
-    from vtab_harness.sweep.plan import check_settings, make_jobs, plan
+    from vtab_harness.protocols.settings import build_protocol, parse_overrides
+    from vtab_harness.sweep.plan import make_jobs, plan
     from vtab_harness.sweep.settings import choose_tasks
     from vtab_harness.sweep.study import Study
 
@@ -73,7 +73,8 @@ def run(
     whole = (Study() if study is None else Study.read(study)).with_options(given)
     settings = whole.settings(overwrite=overwrite, command=shlex.join(["vtab", *sys.argv[1:]]))
     tasks = choose_tasks(whole.suite, list(whole.tasks))
-    check_settings(settings)
+    # Wrong names and settings are found before anything is loaded.
+    build_protocol(settings.protocol, settings.overrides)
     if dry_run:
         planned = plan(make_jobs(whole.required_backbones(), tasks, settings), estimate_time=True)
         if as_json:

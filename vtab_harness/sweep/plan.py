@@ -9,10 +9,8 @@ from dataclasses import dataclass
 import torch
 
 from vtab_harness.api.executors import Job
-from vtab_harness.api.protocols import EvaluationProtocol
 from vtab_harness.api.tasks import Task
 from vtab_harness.engine.workbench import Workbench
-from vtab_harness.protocols.settings import build_protocol
 from vtab_harness.sweep.job import JobRun
 from vtab_harness.sweep.settings import SweepSettings
 
@@ -93,8 +91,3 @@ def forward_rate(bench: Workbench) -> float:
     # Reading one number waits for the device, so that the clock sees all of the work.
     float(bench.features(inputs)[0, 0])
     return bench.batch_size / (time.perf_counter() - start)
-
-
-def check_settings(settings: SweepSettings) -> EvaluationProtocol:
-    """Finds wrong protocol names and settings before anything is loaded."""
-    return build_protocol(settings.protocol, settings.overrides)

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from vtab_harness.api.data import ImageSet, Slice
 from vtab_harness.api.labels import Column, Thresholds
 from vtab_harness.api.tasks import Reference, Task
+from vtab_harness.tasks.mini.drawn import drawn
 from vtab_harness.tasks.mini.references import FROM_SCRATCH
 
-IMAGES = ImageSet(
-    name="mini_scenes",
-    version="1",
-    source="vtab_harness.data.procedural.scenes:open_source",
-    sizes={"train": 1000, "test": 2000},
-    splits={
-        "train800": (Slice("train", 0, 800),),
-        "val200": (Slice("train", 800, 1000),),
-        "test": (Slice("test", 0, 2000),),
-    },
-    citation="Drawn by vtab-harness.",
-    licence="Apache-2.0, as the code that draws it.",
-)
+IMAGES = drawn("scenes")
 
 COUNT = Task(
     name="mini_count",
