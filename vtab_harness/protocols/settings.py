@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-import ast
-import types
-import typing
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict
 from typing import Any
 
 from vtab_harness import registry
-from vtab_harness.api.errors import OptionError
 from vtab_harness.api.protocols import EvaluationProtocol
-from vtab_harness.registry import near_names
+from vtab_harness.overrides import apply_overrides
 from vtab_harness.store import short_hash
-
-
-def parse_overrides(texts: list[str]) -> dict[str, str]:
-    """Splits ``key=value`` options.
-
-    Raises:
-        OptionError: One has no ``=``, or a key comes twice.
-    """
-    overrides: dict[str, str] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            raise OptionError(f"--set {text}: expected key=value.", "For instance --set steps=200.")
-        if key.strip() in overrides:
-            raise OptionError(f"--set {key.strip()} is given twice.")
-        overrides[key.strip()] = value.strip()
-    return overrides
 
 
 def build_protocol(name: str, overrides: Mapping[str, Any]) -> EvaluationProtocol:
@@ -47,21 +26,7 @@ def build_protocol(name: str, overrides: Mapping[str, Any]) -> EvaluationProtoco
     protocol = registry.protocols.get(name)()
     if not overrides:
         return protocol
-    settings = protocol.settings
-    hints = typing.get_type_hints(type(settings))
-    known = [f.name for f in fields(settings)]
-    values: dict[str, Any] = {}
-    for key, value in overrides.items():
-        if key not in known:
-            close = near_names(key, known)
-            hint = f"Did you mean {' or '.join(close)}?" if close else f"It has: {', '.join(known)}."
-            raise OptionError(f"The protocol {name!r} has no setting {key!r}.", hint)
-        values[key] = _convert(f"{name}: {key}", value, hints[key])
-    try:
-        changed = replace(settings, **values)
-    except ValueError as error:
-        raise OptionError(f"{name}: {error}") from error
-    return registry.protocols.get(name)(changed)
+    return registry.protocols.get(name)(apply_overrides(protocol.settings, overrides, f"protocol {name!r}"))
 
 
 def identity(protocol: EvaluationProtocol) -> str:
@@ -78,40 +43,3 @@ def overridden(protocol: EvaluationProtocol) -> dict[str, Any]:
     """Returns the settings that differ from the defaults."""
     ours, default = asdict(protocol.settings), asdict(type(protocol)().settings)
     return {key: value for key, value in ours.items() if value != default[key]}
-
-
-def _convert(what: str, value: Any, wanted: Any) -> Any:
-    origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
-    if origin is tuple:
-        parts = value.split(",") if isinstance(value, str) else value if isinstance(value, list | tuple) else [value]
-        return tuple(_convert(what, part, arguments[0]) for part in parts if part != "")
-    if origin in (typing.Union, types.UnionType):
-        if value in ("none", "None", None):
-            return None
-        wanted = next(a for a in arguments if a is not type(None))
-    if wanted is str:
-        return str(value)
-    if isinstance(value, str):
-        text = value.strip()
-        try:
-            value = {"true": True, "false": False}.get(text.lower())
-            value = _literal(text) if value is None else value
-        except (ValueError, SyntaxError) as error:
-            raise OptionError(f"{what}={text}: expected {_readable(wanted)}.") from error
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if wanted is float and number:
-        return float(value)
-    if wanted is int and number and float(value).is_integer():
-        return int(value)
-    if wanted is bool and isinstance(value, bool):
-        return value
-    raise OptionError(f"{what}={value}: expected {_readable(wanted)}.")
-
-
-def _literal(text: str) -> Any:
-    # Not literals of Python; settings refuse them by their range.
-    return float(text) if text.lower() in ("nan", "inf", "-inf") else ast.literal_eval(text)
-
-
-def _readable(wanted: Any) -> str:
-    return {int: "a whole number", float: "a number", bool: "true or false"}.get(wanted, str(wanted))

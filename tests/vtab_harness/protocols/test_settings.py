@@ -3,7 +3,8 @@
 import pytest
 
 from vtab_harness.api.errors import OptionError, UnknownNameError
-from vtab_harness.protocols.settings import build_protocol, identity, overridden, parse_overrides
+from vtab_harness.overrides import parse_overrides
+from vtab_harness.protocols.settings import build_protocol, identity, overridden
 
 
 def test_defaults_have_the_plain_identity() -> None:
