@@ -12,6 +12,7 @@ from vtab_harness import registry
 from vtab_harness.api.executors import JobOutcome
 from vtab_harness.api.records import Record
 from vtab_harness.api.tasks import Task
+from vtab_harness.data.selection import TrainExamples
 from vtab_harness.engine.workbench import Progress, no_progress
 from vtab_harness.store import Store, read_record
 from vtab_harness.sweep.job import run_job
@@ -39,6 +40,7 @@ def evaluate(
     task: str | Sequence[str] = (),
     protocol: str = "linear",
     settings: Mapping[str, Any] | None = None,
+    train_examples: int | str = 1000,
     seeds: Sequence[int] = (),
     device: str = "auto",
     precision: str = "auto",
@@ -60,6 +62,8 @@ def evaluate(
         task: One or several registered tasks, instead of a suite.
         protocol: Registered protocol.
         settings: Protocol settings that differ from the defaults.
+        train_examples: Labels to learn from, those of the validation included: VTAB-1k's 1000, another number,
+            ``5-shot`` (a class), or ``all``.
         seeds: Seeds of the final training; by default the protocol's own.
         device: ``auto``, ``cpu`` or ``cuda:N``.
         precision: ``auto``, ``fp32`` or ``bf16``.
@@ -78,6 +82,7 @@ def evaluate(
     sweep = SweepSettings(
         protocol=protocol,
         overrides=dict(settings or {}),
+        train_examples=TrainExamples.parse(train_examples),
         seeds=tuple(seeds),
         device=device,
         precision=precision,

@@ -167,6 +167,11 @@ suites: Registry[Suite] = _registry("suite", "suites", ("name", "tasks", "versio
 protocols: Registry[Callable[..., EvaluationProtocol]] = _registry(
     "protocol", "protocols", ("search", "fit", "name", "version", "consumes")
 )
-pretrainers: Registry[Pretrainer] = _registry("pretrainer", "pretrainers", ("pretrain", "Settings"))
+pretrainers: Registry[Pretrainer] = _registry("pretrainer", "pretrainers", ("pretrain", "settings"))
 executors: Registry[Callable[[], Executor]] = _registry("executor", "executors", ("run",))
 KINDS = _Kinds(backbones, tasks, suites, protocols, pretrainers, executors)
+
+
+def pretrainer_families() -> list[str]:
+    """Returns the prefixes that name the checkpoint folders of registered pretrainers; imports nothing."""
+    return list(dict.fromkeys(name.partition("-")[0] for name in pretrainers.names()))

@@ -45,7 +45,7 @@ class RecordKey:
     Attributes:
         backbone: Folder name of the backbone, see `backbone_folder`.
         task: Registered name.
-        protocol: Protocol identity.
+        protocol: Protocol identity, which says as well how many examples were learned from.
         seed: Of the final training.
     """
 

@@ -1,22 +1,49 @@
-"""Pretrainers: settings and data go in, a checkpoint folder comes out."""
+"""Pretrainers: settings and data go in, a checkpoint folder comes out.
+
+The layout that `vtab pretrain` and `vtab watch` rely on, whoever trains::
+
+    OUT/checkpoints/step-00005000/    a checkpoint on the way: config.json and model.safetensors, as timm's local-dir:
+    OUT/config.json, model.safetensors    the finished backbone, in the same form
+
+Each folder under ``checkpoints`` appears by one rename, and so does ``config.json`` at the end, written last.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Protocol
 
+CHECKPOINTS = "checkpoints"
+FINISHED = "config.json"
+
 
 class Pretrainer(Protocol):
     """A registered producer of checkpoints.
 
+    A backbone it made is named ``FAMILY:FOLDER`` or ``local-dir:FOLDER``, where FAMILY is the registered name up to its
+    first hyphen: ``vivi:runs/a`` for a folder made by ``vivi-ex4``.
+
     Attributes:
         summary: One line for `vtab list pretrainers`.
-        Settings: A frozen dataclass class that holds every setting with its default.
+        settings: A frozen dataclass instance that holds every setting with its default; ``--set key=value`` replaces
+            fields of it.
     """
 
     summary: str
-    Settings: type[Any]
+    settings: Any
 
     def pretrain(self, settings: Any, data: Path, out: Path) -> Path:
-        """Trains and returns the checkpoint folder, which ``local-dir:FOLDER`` (or the plugin's prefix) can load."""
+        """Trains, or goes on where an interrupted run of the same settings stopped.
+
+        Args:
+            settings: Of the class of the attribute `settings`.
+            data: The training data.
+            out: Made if it is not there.
+
+        Returns:
+            The finished checkpoint folder.
+
+        Raises:
+            VtabError: Something cannot be used, or `out` holds a run with other settings.
+        """
         ...

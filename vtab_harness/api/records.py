@@ -42,9 +42,10 @@ class Record:
 
     Attributes:
         task: Name, title, group, version, number of classes, chance level.
-        protocol: Name, version, identity, settings given, settings resolved.
+        protocol: Name, version, identity, settings given, settings resolved; `train_examples` where not 1000.
         backbone: Spec, fingerprint, architecture, transform, parameters, multiply-adds, feature size, pretrained.
-        data: Image set, version, variant, and per split the fingerprints of keys, labels and pixels.
+        data: Image set, version, variant, and per split the fingerprints of keys, labels and pixels; where not 1000
+            examples were learned from also how many (`learned_from`), and how many classes had fewer than asked for.
         seed: Of the final training.
         status: ``diverged`` where there is no score.
         score: ``accuracy`` (top-1, 0..1), ``correct`` and ``examples``; None where diverged.
@@ -80,6 +81,11 @@ class Record:
     def accuracy(self) -> float | None:
         """Top-1 accuracy on the test split, 0..1; None where diverged."""
         return None if self.score is None else float(self.score["accuracy"])
+
+    @property
+    def train_examples(self) -> str:
+        """How many labels were learned from: ``1000``, another number, ``5-shot`` or ``all``."""
+        return str(self.protocol.get("train_examples", "1000"))
 
     def trials(self) -> list[Trial]:
         """Returns the trials of the search."""

@@ -64,4 +64,8 @@ def load(text: str) -> Backbone:
     from vtab_harness import registry
 
     spec = parse(text)
-    return registry.backbones.get(spec.prefix).load(spec)
+    prefix = spec.prefix
+    if prefix not in registry.backbones.names() and prefix in registry.pretrainer_families():
+        # What a pretrainer leaves is a folder in timm's layout, whoever trained it.
+        prefix = "local-dir"
+    return registry.backbones.get(prefix).load(spec)

@@ -124,6 +124,7 @@ def verify(suite: Suite = None, task: Tasks = None, cache: Cache = None) -> None
     """Read everything that was prepared again, and compare it with what was written and with the certificates."""
     from vtab_harness.cli.data_tables import certified, stamped
     from vtab_harness.data import inventory
+    from vtab_harness.data.learning import with_selections
     from vtab_harness.data.prepared import PreparedSet
 
     checked = broken = 0
@@ -138,7 +139,7 @@ def verify(suite: Suite = None, task: Tasks = None, cache: Cache = None) -> None
                 typer.secho(f"error: {image_set.name}: {error}", fg="red", err=True)
             if not errors:
                 splits = [path.name for path in outcomes if path.parent == folder]
-                prepared = PreparedSet(image_set, folder, splits)
+                prepared = PreparedSet(with_selections(image_set, folder, splits), folder, splits)
                 typer.echo(f"{image_set.name}: intact; {stamped(prepared)}; certified: {certified(prepared)}")
     if broken:
         typer.secho(f"{broken} of {checked} prepared sets are damaged.", fg="red", err=True)

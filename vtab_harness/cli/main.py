@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from importlib import metadata
 from typing import TextIO
 
 import typer
@@ -25,12 +26,23 @@ def _warn(
     typer.secho(f"warning: {message}", fg="yellow", err=True)
 
 
+def _load_plugins() -> None:
+    """Imports the modules that plugins announce as ``vtab_harness.commands``; each adds its commands to the app."""
+    for point in metadata.entry_points(group="vtab_harness.commands"):
+        try:
+            point.load()
+        # One broken plugin must not take the other commands away.
+        except Exception as error:
+            warnings.warn(f"The command {point.name!r} cannot be loaded from {point.value}: {error}", stacklevel=2)
+
+
 def main() -> None:
     """Runs the command; errors that a person can mend are printed as a message, without a traceback."""
     # Subcommands register themselves with the app.
-    from vtab_harness.cli import data, data_download, env, listing, run, show  # noqa: F401
+    from vtab_harness.cli import data, data_download, env, listing, pretrain, run, show, watch  # noqa: F401
 
     warnings.showwarning = _warn
+    _load_plugins()
     try:
         app()
     except VtabError as error:

@@ -29,6 +29,10 @@ def run(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Override a protocol setting: key=value; may be repeated.")
     ] = None,
+    train_examples: Annotated[
+        str | None,
+        typer.Option(help="Labels to learn from, choice included: 1000 (default), another number, 5-shot, or all."),
+    ] = None,
     seeds: Annotated[str | None, typer.Option(help="A number of seeds, or a list such as 0,1,2.")] = None,
     device: Annotated[str | None, typer.Option(help="auto (default), cpu, cuda:0.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto (default: bf16 on CUDA), fp32, bf16.")] = None,
@@ -49,7 +53,8 @@ def run(
     from vtab_harness.cli import tables
     from vtab_harness.cli.progress import SweepProgress
     from vtab_harness.evaluation import run_sweep
-    from vtab_harness.protocols.settings import build_protocol, parse_overrides
+    from vtab_harness.overrides import parse_overrides
+    from vtab_harness.protocols.settings import build_protocol
     from vtab_harness.sweep.plan import make_jobs, plan
     from vtab_harness.sweep.settings import choose_tasks
     from vtab_harness.sweep.study import Study
@@ -60,6 +65,7 @@ def run(
         "tasks": task,
         "protocol": protocol,
         "set": parse_overrides(set_) if set_ else None,
+        "train_examples": train_examples,
         "seeds": seeds,
         "device": device,
         "precision": precision,

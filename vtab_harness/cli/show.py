@@ -46,6 +46,16 @@ def _short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def _learned_from(record: dict[str, Any]) -> list[tuple[str, Any]]:
+    found = record["data"].get("learned_from")
+    if found is None:
+        return []
+    short = found.get("short_classes")
+    rest = f"; {short} classes have fewer than asked for" if short else ""
+    counts = f"{found['train']:,} to train, {found['validation']:,} to choose"
+    return [("examples", f"{record['protocol']['train_examples']}: {counts}{rest}")]
+
+
 def _facts(record: dict[str, Any]) -> list[tuple[str, Any]]:
     score, backbone, data = record["score"], record["backbone"], record["data"]
     environment, run = record["environment"], record["run"]
@@ -58,6 +68,7 @@ def _facts(record: dict[str, Any]) -> list[tuple[str, Any]]:
     return [
         ("accuracy", accuracy),
         ("protocol", f"{record['protocol']['identity']} {record['protocol']['overridden'] or ''}"),
+        *_learned_from(record),
         ("seed", record["seed"]),
         ("data", f"{data['image_set']} {data['version']}, variant {data['variant']}"),
         ("weights", f"sha256 {backbone['weights']}{'' if backbone['pretrained'] else ' (random initialisation)'}"),

@@ -15,6 +15,7 @@ from rich.table import Table
 from vtab_harness.api.executors import JobOutcome
 from vtab_harness.api.records import Record
 from vtab_harness.api.tasks import GROUPS, Task
+from vtab_harness.data.selection import TrainExamples
 
 if TYPE_CHECKING:
     # Brings torch, which most tables need not wait for.
@@ -77,8 +78,12 @@ def print_scores(records: Sequence[Record], tasks: Sequence[Task], suite: str | 
         column.setdefault(record.task["name"], []).append(record)
     names = [escape(name) for name in short_names([spec for spec, _ in columns])]
     protocol = records[0].protocol["identity"]
+    examples = TrainExamples.parse(records[0].train_examples)
     title = f"Top-1 accuracy in %, {suite or 'tasks'}, {protocol}"
-    references = ["chance"] + ["from scratch"] * any(task.from_scratch for task in tasks)
+    title += "" if examples.official else f", learned from {examples.in_words()}"
+    # What a network trained from scratch reaches was measured with 1000 labels.
+    scratch = examples.official and any(task.from_scratch for task in tasks)
+    references = ["chance"] + ["from scratch"] * scratch
     headings = [("group", "left"), ("task", "left"), *((name, "right") for name in references + names)]
     table = make_table(title, headings)
     # On a narrow terminal long names of backbones fold, not those of tasks.
@@ -143,7 +148,9 @@ def plan_json(planned: Sequence[PlannedJob]) -> dict[str, Any]:
 def print_plan(planned: Sequence[PlannedJob]) -> None:
     """Prints the plan and its estimate."""
     headings = ("finished", "to do", "trials", "images forward", "images trained", "about")
-    table = make_table("Plan", [("backbone", "left"), ("tasks", "left"), *((h, "right") for h in headings)])
+    examples = planned[0].job.settings.train_examples if planned else TrainExamples()
+    title = "Plan" if examples.official else f"Plan, learning from {examples.in_words()}"
+    table = make_table(title, [("backbone", "left"), ("tasks", "left"), *((h, "right") for h in headings)])
     for item in planned:
         table.add_row(
             escape(item.job.backbone),
@@ -160,6 +167,8 @@ def print_plan(planned: Sequence[PlannedJob]) -> None:
     missing = sum(item.missing for item in planned)
     typer.echo(f"{missing} results to compute, about {_duration(total)} from a short measurement on this device.")
     typer.echo("Features that are cached already, and preparing data for the first time, are not counted.")
+    if examples.shots is not None:
+        typer.echo("Where classes have fewer labels than asked for, there are fewer images than counted.")
 
 
 def _duration(seconds: float | None) -> str:

@@ -10,7 +10,7 @@ import gzip
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -19,11 +19,13 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vtab_harness.api.data import ImageSet, Source
+from vtab_harness.api.data import Archive, ImageSet, Source
 from vtab_harness.api.errors import DataError, NotFoundError
+from vtab_harness.data.arrival import Found, in_wanted_order
 from vtab_harness.data.caltech101_splits import CLASS_SIZES, STRAYS, membership
 from vtab_harness.data.decode import decode
 from vtab_harness.data.decode_ahead import decode_ahead
+from vtab_harness.data.raw.damage import difference
 
 _FOLDER = "101_ObjectCategories"
 _TAR = "101_ObjectCategories.tar.gz"
@@ -49,7 +51,7 @@ def open_source(image_set: ImageSet, roots: Sequence[Path]) -> Source:
             for name in (_TAR, _ZIP, _FOLDER):
                 path = root / place / name
                 if path.is_dir() if name == _FOLDER else path.is_file():
-                    return Caltech101(path)
+                    return Caltech101(path, archives=image_set.archives)
     searched = ", ".join(str(root) for root in roots) or "no data folder was given"
     page = image_set.archives[0].page if image_set.archives else ""
     raise NotFoundError(
@@ -73,8 +75,18 @@ class Caltech101:
         path: Path,
         sizes: Mapping[str, int] = CLASS_SIZES,
         strays: Mapping[str, tuple[str, ...]] = STRAYS,
+        archives: Sequence[Archive] = (),
     ) -> None:
+        """Declares what has to be there; nothing is read.
+
+        Args:
+            path: The archive or folder.
+            sizes: Class folder -> its images.
+            strays: Class folder -> its images with names out of the row.
+            archives: The published files, which a damaged one is compared with.
+        """
         self.path = path
+        self._archives = archives
         self._sizes = sizes
         self._keys = membership(sizes, strays)
         names = sorted(sizes, key=str.lower)
@@ -95,13 +107,13 @@ class Caltech101:
         Raises:
             DataError: The archive is damaged, incomplete or another one.
         """
-        for (split, position), image in decode_ahead(self._jobs(wanted)):
+        files = in_wanted_order(self._wanted(wanted), wanted)
+        jobs = ((file.target, partial(decode, file.content, file.where)) for file in files)
+        for (split, position), image in decode_ahead(jobs, self._wrong):
             yield split, position, image
 
-    def _jobs(
-        self, wanted: Mapping[str, Sequence[int]]
-    ) -> Iterator[tuple[tuple[str, int], Callable[[], NDArray[np.uint8]]]]:
-        """Yields (split, position) of each wanted image with what decodes it, and checks the rest on the way."""
+    def _wanted(self, wanted: Mapping[str, Sequence[int]]) -> Iterator[Found]:
+        """Yields the file of each wanted image, and checks the rest on the way."""
         targets = {self._keys[split][at]: (split, at) for split, positions in wanted.items() for at in positions}
         missing = {key for keys in self._keys.values() for key in keys}
         for key, data in self._files(targets.keys()):
@@ -109,7 +121,7 @@ class Caltech101:
                 raise self._wrong(f"holds {key}, which the published data set has not, or not twice")
             missing.remove(key)
             if data is not None:
-                yield targets[key], partial(decode, data, f"{self.path}: {key}")
+                yield Found(targets[key], data, f"{self.path}: {key}")
         if missing:
             first = min(missing)
             raise self._wrong(f"is incomplete: {len(missing)} images are missing, such as {first}")
@@ -166,6 +178,6 @@ class Caltech101:
 
     def _wrong(self, what: str) -> DataError:
         return DataError(
-            f"{self.path} {what}",
+            f"{self.path} {what}{difference(self._archives, self.path)}",
             f"Fetch {_TAR} or {_ZIP} again in its place; nothing else needs to change.",
         )

@@ -10,14 +10,11 @@ import io
 from typing import Literal
 
 import numpy as np
-import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
 from vtab_harness.api.errors import DataError
-
-_MAX_PIXELS = 1 << 28
-"""Larger images are taken for damaged headers: believing one would ask for gigabytes."""
+from vtab_harness.data.jpeg import MAX_PIXELS, decode_jpeg
 
 _PNG_END = b"IEND\xaeB`\x82"
 _REMEDY = "The file is damaged or is not what it should be; fetch the data again."
@@ -39,8 +36,8 @@ def decode(data: bytes, where: str, channels: Literal[1, 3] = 3) -> NDArray[np.u
         DataError: Not an image, cut off, or in colour where grey was declared; names `where`.
     """
     try:
-        if data.startswith(b"\xff\xd8"):
-            pixels = _jpeg(data, channels)
+        if data.startswith(b"\xff\xd8\xff"):
+            pixels = decode_jpeg(data, channels)
         elif data.startswith((b"\x89PNG", b"GIF8", b"BM")):
             pixels = _lossless(data, channels)
         else:
@@ -50,43 +47,13 @@ def decode(data: bytes, where: str, channels: Literal[1, 3] = 3) -> NDArray[np.u
     return pixels
 
 
-def _jpeg(data: bytes, channels: Literal[1, 3]) -> NDArray[np.uint8]:
-    """Decodes a JPEG. Raises ValueError where libjpeg would only warn, a premature end among them."""
-    height, width, space, _ = simplejpeg.decode_jpeg_header(data, strict=True)
-    if height * width > _MAX_PIXELS:
-        raise ValueError(f"its header claims {height} x {width} pixels")
-    if channels == 1 and space != "Gray":
-        raise ValueError("it is in colour where grey was expected")
-    wanted = "GRAY" if channels == 1 else "CMYK" if space in ("CMYK", "YCCK") else "RGB"
-    pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
-        data, colorspace=wanted, fastdct=True, fastupsample=False, strict=True
-    )
-    return pixels if wanted != "CMYK" else _ink_to_light(pixels, inverted=_has_adobe_marker(data))
-
-
-def _ink_to_light(ink: NDArray[np.uint8], inverted: bool) -> NDArray[np.uint8]:
-    """Converts CMYK to RGB in integers, as TensorFlow does; Adobe's programs store the inks inverted."""
-    light = (ink if inverted else 255 - ink).astype(np.uint16)
-    return (light[..., :3] * light[..., 3:] // 255).astype(np.uint8)
-
-
-def _has_adobe_marker(data: bytes) -> bool:
-    """Says whether an Adobe APP14 segment comes before the picture."""
-    position = 2
-    while position + 9 <= len(data) and data[position] == 0xFF and data[position + 1] != 0xDA:
-        if data[position + 1] == 0xEE and data[position + 4 : position + 9] == b"Adobe":
-            return True
-        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
-    return False
-
-
 def _lossless(data: bytes, channels: Literal[1, 3]) -> NDArray[np.uint8]:
     """Decodes PNG, BMP or GIF."""
     # PIL accepts a PNG whose end is missing; TensorFlow does not.
     if data.startswith(b"\x89PNG") and _PNG_END not in data[-4096:]:
         raise ValueError("it ends early")
     with Image.open(io.BytesIO(data), formats=("PNG", "GIF", "BMP")) as image:
-        if image.width * image.height > _MAX_PIXELS:
+        if image.width * image.height > MAX_PIXELS:
             raise ValueError(f"its header claims {image.height} x {image.width} pixels")
         image.load()
         image.info.pop("transparency", None)  # Dropped like any alpha; PIL would blend or warn in some modes.

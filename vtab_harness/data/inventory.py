@@ -9,7 +9,8 @@ from typing import Literal
 
 from vtab_harness.api.data import ImageSet, Source
 from vtab_harness.api.errors import DataError, NotFoundError
-from vtab_harness.data.prepared import SPLITS, PreparedSet, default_cache, open_source
+from vtab_harness.data.learning import selections, with_selections
+from vtab_harness.data.prepared import SPLITS, PreparedSet, open_source, prepared_folder
 from vtab_harness.data.tfds.directory import find_directory
 
 State = Literal["prepared", "damaged", "found", "incomplete", "missing"]
@@ -36,11 +37,6 @@ class Holding:
     bytes: int = 0
     files: tuple[Path, ...] = ()
     problem: str = ""
-
-
-def prepared_folder(image_set: ImageSet, cache: Path | None) -> Path:
-    """Returns the folder of an image set in the cache; it has one folder a variant."""
-    return (default_cache() if cache is None else cache) / "prepared" / f"{image_set.name}-{image_set.version}"
 
 
 def prepared_splits(image_set: ImageSet, cache: Path | None) -> dict[Path, list[str]]:
@@ -113,17 +109,17 @@ def _files(image_set: ImageSet, roots: Sequence[Path]) -> tuple[Path, ...]:
 
 
 def verify(image_set: ImageSet, cache: Path | None) -> dict[Path, DataError | None]:
-    """Reads everything that was prepared of an image set again.
+    """Reads everything that was prepared of an image set again, for other numbers of training examples as well.
 
     Returns:
         By folder of a split: what is wrong with it, or None.
     """
     found: dict[Path, DataError | None] = {}
     for folder, splits in prepared_splits(image_set, cache).items():
-        for split in splits:
+        for split in [*splits, *selections(image_set, folder)]:
             # One by one, so that damage in the first does not hide that in the second.
             try:
-                PreparedSet(image_set, folder, [split]).verify()
+                PreparedSet(with_selections(image_set, folder, [split]), folder, [split]).verify()
             except DataError as error:
                 found[folder / split] = error
             else:

@@ -26,7 +26,7 @@ from vtab_harness.api.data import Images, ImageSet, Pixels, Provenance, Source
 from vtab_harness.api.errors import DataError, StorageError
 from vtab_harness.api.labels import LabelRule
 from vtab_harness.api.tasks import Task
-from vtab_harness.data.certificates import STAND_IN, Certificate, compare, stamp
+from vtab_harness.data.certificates import LEARNED_FROM, STAND_IN, Certificate, CertifiedPart, compare, places, stamp
 from vtab_harness.data.manifest import ANNOTATIONS, KEYS, MANIFEST, PIXELS, SHAPES, Manifest, damaged, pixel_fingerprint
 from vtab_harness.data.order import keys_fingerprint
 from vtab_harness.data.sources import open_any
@@ -41,6 +41,11 @@ _PARTIAL = ".partial"
 def default_cache() -> Path:
     """Returns the person's cache folder for prepared data and features."""
     return user_cache_path("vtab-harness", appauthor=False)
+
+
+def prepared_folder(image_set: ImageSet, cache: Path | None) -> Path:
+    """Returns the folder of an image set in the cache; it has one folder a variant."""
+    return (default_cache() if cache is None else cache) / "prepared" / f"{image_set.name}-{image_set.version}"
 
 
 @dataclass(slots=True, eq=False)
@@ -163,9 +168,7 @@ class PreparedSet:
     @property
     def provenance(self) -> Provenance:
         """Which data these are, apart from labels; the variant is the one that the certificates leave."""
-        prints = {split: {"keys": m.keys, "pixels": m.pixels} for split, m in self.manifests.items()}
-        stamped = stamp(compare(self.image_set.name, self.variant, prints, nameless=self.nameless))
-        return Provenance(self.image_set.name, self.image_set.version, stamped, prints)
+        return self._provenance(self._prints(None), None)
 
     def task_provenance(self, rule: LabelRule, task: str | None = None) -> Provenance:
         """Which data these are, with the labels of a task.
@@ -174,12 +177,43 @@ class PreparedSet:
             rule: Its label rule.
             task: Its name, under which labels may be certified.
         """
-        prints = {
-            split: {**parts, "labels": keys_fingerprint(self.labels(split, rule).tolist())}
-            for split, parts in self.provenance.fingerprints.items()
-        }
-        stamped = stamp(compare(self.image_set.name, self.variant, prints, task, self.nameless))
+        return self._provenance(self._prints(rule), task, rule)
+
+    def _provenance(
+        self, prints: Mapping[str, Mapping[str, str]], task: str | None, rule: LabelRule | None = None
+    ) -> Provenance:
+        stamped = stamp(self._compared(prints, task, rule))
         return Provenance(self.image_set.name, self.image_set.version, stamped, prints)
+
+    def _prints(self, rule: LabelRule | None) -> dict[str, dict[str, str]]:
+        prints = {split: {"keys": m.keys, "pixels": m.pixels} for split, m in self.manifests.items()}
+        if rule is not None:
+            for split, parts in prints.items():
+                parts["labels"] = keys_fingerprint(self.labels(split, rule).tolist())
+        return prints
+
+    def _compared(
+        self, prints: Mapping[str, Mapping[str, str]], task: str | None, rule: LabelRule | None
+    ) -> Certificate:
+        parts = self._certified_parts(rule)
+        return compare(self.image_set.name, self.variant, prints, task, self.nameless, parts)
+
+    def _certified_parts(self, rule: LabelRule | None) -> dict[str, CertifiedPart]:
+        """Returns, where train800 and val200 were not prepared themselves, what other splits hold of them."""
+        parts: dict[str, CertifiedPart] = {}
+        declared = self.image_set.splits
+        if set(LEARNED_FROM) & set(self.manifests) or not set(LEARNED_FROM) <= set(declared):
+            return parts
+        for split in self.manifests:
+            for certified in LEARNED_FROM:
+                here, there = places(declared[split], declared[certified])
+                if len(here) == 0:
+                    continue
+                keys = self.keys(split)
+                whole = np.array_equal(there, np.arange(self.image_set.size(certified)))
+                labels = keys_fingerprint(self.labels(split, rule)[here].tolist()) if whole and rule else None
+                parts[split] = CertifiedPart(certified, there, [keys[row] for row in here.tolist()], labels)
+        return parts
 
     def certificate(self, task: Task | None = None) -> Certificate:
         """Compares the splits with the certificates that ship with the project.
@@ -190,9 +224,8 @@ class PreparedSet:
         Args:
             task: Also compares the labels of this task.
         """
-        found = self.provenance if task is None else self.task_provenance(task.label, task.name)
-        name = None if task is None else task.name
-        return compare(self.image_set.name, self.variant, found.fingerprints, name, self.nameless)
+        rule, name = (None, None) if task is None else (task.label, task.name)
+        return self._compared(self._prints(rule), name, rule)
 
     def verify(self) -> None:
         """Reads everything again and compares it with what was written.
@@ -224,6 +257,7 @@ def prepare(
     splits: Sequence[str] = SPLITS,
     progress: Progress | None = None,
     variant: str | None = None,
+    source: Source | None = None,
 ) -> PreparedSet:
     """Opens the prepared splits of an image set, and prepares those that are not yet.
 
@@ -236,12 +270,13 @@ def prepare(
         splits: VTAB splits that are wanted.
         progress: Told how many images are done while preparing.
         variant: Data variant, where several were prepared; by default the only one, else the one that the source has.
+        source: The source, where it is open already.
 
     Raises:
         DataError: The source or the prepared data is missing, incomplete or damaged.
         StorageError: The cache folder cannot be written or is full.
     """
-    base = (default_cache() if cache is None else cache) / "prepared" / f"{image_set.name}-{image_set.version}"
+    base = prepared_folder(image_set, cache)
     found = _find(image_set, base, splits, variant)
     if found is not None:
         return found
@@ -250,7 +285,7 @@ def prepare(
         with FileLock(base / ".lock"):
             found = _find(image_set, base, splits, variant)
             if found is None:
-                source = open_source(image_set, roots, variant)
+                source = open_source(image_set, roots, variant) if source is None else source
                 _prepare_missing(image_set, source, base, splits, progress)
                 found = PreparedSet(image_set, base / source.variant, splits)
     except OSError as error:

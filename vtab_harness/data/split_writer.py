@@ -1,4 +1,4 @@
-"""Writes prepared splits: images in whatever order they arrive, files in example order, a few images in memory."""
+"""Writes prepared splits: images in whatever order they arrive, files in example order, no image twice if avoidable."""
 
 from __future__ import annotations
 
@@ -45,6 +45,9 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 class SplitWriter:
     """Collects the images of one split in a folder of its own.
 
+    As long as all have the same shape, each is written where it belongs. From the first other one on they are written
+    as they arrive, and brought into order in the end, unless they arrived in it.
+
     Args:
         folder: Created here; holds the finished split after `finish`.
         examples: (source split, position) of each example, in example order.
@@ -58,6 +61,13 @@ class SplitWriter:
         self._offsets = np.full(len(examples), -1, dtype=np.int64)
         self._place = {example: place for place, example in enumerate(examples)}
         self._file = (folder / _ARRIVED).open("wb", buffering=_BUFFER)
+        self._shape: tuple[int, ...] | None = None
+        self._end = 0  # Of what is written, which may have gaps that are still to be filled.
+        self._at = 0
+        self._digest = hashlib.sha256()
+        self._hashed = 0  # Images at the start that lie in order and are in the digest.
+        self._hashed_bytes = 0
+        self.uniform = True
         self.written = 0
         self.arrived = 0
 
@@ -77,8 +87,21 @@ class SplitWriter:
             return
         if self._offsets[place] >= 0:
             raise DataError(f"the source gave example {example[1]} of {example[0]!r} twice")
-        self._file.write(np.ascontiguousarray(image).data)
-        self._offsets[place] = self.written
+        if self._shape is None:
+            self._shape = image.shape
+        self.uniform = self.uniform and image.shape == self._shape
+        offset = place * image.size if self.uniform else self._end
+        content = np.ascontiguousarray(image).data.cast("B")
+        if offset != self._at:
+            self._file.seek(offset)
+        self._file.write(content)
+        self._at = offset + image.size
+        self._end = max(self._end, self._at)
+        if (place, offset) == (self._hashed, self._hashed_bytes):
+            self._digest.update(content)
+            self._hashed += 1
+            self._hashed_bytes = self._at
+        self._offsets[place] = offset
         self.shapes[place] = image.shape
         self.written += image.size
         self.arrived += 1
@@ -102,8 +125,7 @@ class SplitWriter:
             )
         by_split = {name: source.keys(name) for name in {name for name, _ in self.examples}}
         keys = [str(by_split[name][position]) for name, position in self.examples]
-        files = {PIXELS: self._write(PIXELS, self._in_order())}
-        (self.folder / _ARRIVED).unlink()
+        files = {PIXELS: self._pixels()}
         with (self.folder / SHAPES).open("wb") as file:
             np.save(file, self.shapes, allow_pickle=False)
         files[SHAPES] = _record(self.folder / SHAPES)
@@ -121,6 +143,20 @@ class SplitWriter:
             files=files,
             harness=__version__,
         ).save(self.folder)
+
+    def _pixels(self) -> FileRecord:
+        """Makes the file of the images in example order out of that of the arrived ones."""
+        sizes = self.shapes.prod(axis=1)
+        if (self._offsets == np.cumsum(sizes) - sizes).all():
+            with (self.folder / _ARRIVED).open("rb", buffering=0) as file:
+                file.seek(self._hashed_bytes)
+                while part := file.read(_CHUNK):
+                    self._digest.update(part)
+            (self.folder / _ARRIVED).rename(self.folder / PIXELS)
+            return FileRecord(self.written, self._digest.hexdigest())
+        record = self._write(PIXELS, self._in_order())
+        (self.folder / _ARRIVED).unlink()
+        return record
 
     def _in_order(self) -> Iterator[memoryview]:
         """Yields the arrived images in example order, several at a time; each part is good until the next."""
@@ -195,8 +231,9 @@ def write_splits(
                 raise
             folder = next(iter(folders.values())).parent
             needed = [writer.bytes_needed() for writer in writers.values()]
+            again = max((writer.bytes_needed() for writer in writers.values() if not writer.uniform), default=0)
             raise StorageError(
-                f"No room in {folder} for {image_set.name}: about {sum(needed) + max(needed):,} bytes are needed while"
+                f"No room in {folder} for {image_set.name}: about {sum(needed) + again:,} bytes are needed while"
                 f" it is prepared ({sum(needed):,} to keep), {shutil.disk_usage(folder).free:,} are free.",
                 "Free some room, or choose another cache folder.",
             ) from error

@@ -50,7 +50,13 @@ class FeatureFile:
 
     def load(self, device: torch.device) -> Tensor:
         """Returns all rows, float32 (rows, columns), on the device."""
-        return torch.cat(list(self.chunks(device)))
+        loaded = torch.empty(self.rows, self.columns, device=device)
+        start = 0
+        # Filled in place: the parts and the whole together would take twice the memory.
+        for rows in self.chunks(device):
+            loaded[start : start + len(rows)] = rows
+            start += len(rows)
+        return loaded
 
 
 def feature_key(bench: Workbench, images: Images) -> str:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 CHUNK = 1024
+# 1 GB with their order: banks of up to 131,072 rows are compared with CHUNK queries at a time.
+MOST_SIMILARITIES = 2**27
 
 
 def unit(features: Tensor) -> Tensor:
@@ -32,11 +34,12 @@ def nearest(bank: Tensor, queries: Tensor, k: int, chunk: int = CHUNK) -> tuple[
         bank: Rows of length 1, float32 (N, D).
         queries: Rows of length 1, float32 (B, D).
         k: At most N.
-        chunk: Queries compared at a time, which bounds memory to chunk * N similarities.
+        chunk: Queries compared at a time, at most; fewer where the bank is so large that they would take gigabytes.
 
     Returns:
         Cosine similarities, float32 (B, k), descending, and row numbers, int64 (B, k).
     """
+    chunk = min(chunk, max(1, MOST_SIMILARITIES // len(bank)))
     similarities = queries.new_empty(len(queries), k)
     rows = torch.empty(len(queries), k, dtype=torch.int64, device=queries.device)
     for begin in range(0, len(queries), chunk):

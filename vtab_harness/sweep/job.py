@@ -30,7 +30,7 @@ from vtab_harness.api.protocols import (
 )
 from vtab_harness.api.tasks import Task
 from vtab_harness.backbones.spec import load
-from vtab_harness.data.prepared import PreparedSet, prepare
+from vtab_harness.data.learning import LearningSet, prepare_learning, split_names
 from vtab_harness.engine.device import repeatable, resolve_device, resolve_precision
 from vtab_harness.engine.features import cached_features
 from vtab_harness.engine.memory import halving
@@ -42,8 +42,6 @@ from vtab_harness.store import RecordKey, Store, Unfinished, backbone_folder
 from vtab_harness.sweep.recording import Recorder, Work
 from vtab_harness.sweep.sealed import SealedTest
 from vtab_harness.sweep.settings import SweepSettings
-
-LEARN_FROM = ("train800", "val200")
 
 
 # One backbone serves several jobs in a row; loading and fingerprinting it once is enough.
@@ -96,7 +94,15 @@ class JobRun:
         """Returns where a result of this job belongs."""
         backbone = self.bench.backbone
         folder = backbone_folder(backbone.spec, {**backbone.identity(), "precision": self.bench.precision})
-        return RecordKey(folder, task.name, identity(self.protocol), seed)
+        return RecordKey(folder, task.name, self.settings.train_examples.identity(identity(self.protocol)), seed)
+
+    def learning_splits(self, task: Task) -> tuple[str, str]:
+        """Returns the names of the splits that a task is trained and chosen on."""
+        return split_names(task, self.settings.train_examples)
+
+    def learning_sizes(self, task: Task) -> tuple[int, int]:
+        """Returns how many examples a task is trained and chosen on; of a number for each class, the most."""
+        return self.settings.train_examples.sizes(task.image_set, task.num_classes)
 
     def open_work(self) -> list[Work]:
         """Returns the tasks with seeds that have no record yet."""
@@ -125,36 +131,49 @@ class JobRun:
         def preparing(done: int, total: int) -> None:
             self.bench.progress(f"preparing {image_set.name}", done, total)
 
-        prepared = prepare(image_set, self.settings.data, cache, progress=preparing)
-        start = time.perf_counter()
-        inputs = [self._inputs(prepared.images(split), cache) for split in LEARN_FROM]
-        loading = time.perf_counter() - start
+        learning = prepare_learning(
+            [item.task for item in work], self.settings.train_examples, self.settings.data, cache, preparing
+        )
+        inputs: list[Any] = []
+        held: tuple[str, str] | None = None
         for item in work:
+            found = learning[item.task.name]
+            if found.splits != held:
+                # Those of another task go before those of this one come.
+                inputs.clear()
+                start = time.perf_counter()
+                inputs = self._inputs(found, cache)
+                held, loading = found.splits, time.perf_counter() - start
             item.seconds["inputs"] = loading
-            self._learn(item, prepared, inputs)
+            self._learn(item, found, inputs)
         del inputs
-        sealed = SealedTest(prepared, [item.task for item in work if item.search is not None])
+        # The test split is the same for all of them.
+        any_set = learning[work[0].task.name].prepared
+        sealed = SealedTest(any_set, [item.task for item in work if item.search is not None])
         predictions = self._predict(work, sealed, cache)
         for item in work:
             for seed in item.seeds:
                 predicted = predictions.get((item.task.name, seed))
                 scored = None if predicted is None else sealed.score(item.task.name, predicted)
-                record = recorder.record(item, seed, prepared, scored)
+                record = recorder.record(item, seed, learning[item.task.name], scored)
                 self.store.write(self.key(item.task, seed), record, scored)
             self._unfinished(item).clear()
 
-    def _inputs(self, images: Images, cache: Path) -> Any:
+    def _inputs(self, found: LearningSet, cache: Path) -> list[Any]:
+        """Returns what training and validation examples are given as."""
+        images: list[Images] = [found.prepared.images(split) for split in found.splits]
         if self.protocol.consumes == "features":
-            return cached_features(self.bench, images, cache / "features").load(self.bench.device)
-        return ResidentImages.load(images, self.bench.backbone.transform, self.bench.device)
+            folder, device = cache / "features", self.bench.device
+            return [cached_features(self.bench, part, folder).load(device) for part in images]
+        return [*ResidentImages.load_all(images, self.bench.backbone.transform, self.bench.device)]
 
     def _unfinished(self, item: Work) -> Unfinished:
         return self.store.unfinished(self.key(item.task, item.seeds[0]))
 
-    def _learn(self, item: Work, prepared: PreparedSet, inputs: Sequence[Any]) -> None:
+    def _learn(self, item: Work, found: LearningSet, inputs: Sequence[Any]) -> None:
         """Searches, fixes the choice, and trains the final classifiers of a task."""
         rule, device = item.task.label, self.bench.device
-        labels = [torch.from_numpy(prepared.labels(split, rule)).to(device) for split in LEARN_FROM]
+        labels = [torch.from_numpy(found.prepared.labels(split, rule)).to(device) for split in found.splits]
         train, validation = (Examples(i, label) for i, label in zip(inputs, labels, strict=True))
         try:
             with item.timed("search"):

@@ -27,7 +27,8 @@ class PlannedJob:
         finished: Records that are there already.
         missing: Records still to be made.
         trials: Trials of the searches still to be run, at most.
-        forward_images: Images through the frozen or trained network.
+        forward_images: Images through the frozen or trained network; where so many labels a class are learned from,
+            which classes may fall short of, at most.
         training_images: Images through forward and backward pass, at most.
         seconds: Estimated from a short measurement, or None where it was not asked for.
     """
@@ -42,9 +43,15 @@ class PlannedJob:
 
 
 def make_jobs(backbones: Sequence[str], tasks: Sequence[Task], settings: SweepSettings) -> list[Job]:
-    """Cuts a sweep into jobs: one for each backbone and image set, backbones in the order given."""
+    """Cuts a sweep into jobs: one for each backbone and image set, backbones in the order given.
+
+    Raises:
+        OptionError: A task does not have as many training examples as are wanted.
+    """
     by_images: dict[str, list[str]] = {}
     for task in tasks:
+        # Found out before anything is loaded.
+        settings.train_examples.check(task.image_set)
         by_images.setdefault(f"{task.image_set.name} {task.image_set.version}", []).append(task.name)
     return [Job(spec, tuple(names), settings) for spec in dict.fromkeys(backbones) for names in by_images.values()]
 
@@ -64,12 +71,18 @@ def plan(jobs: Sequence[Job], estimate_time: bool = False) -> list[PlannedJob]:
         run = JobRun(job)
         work = run.open_work()
         image_set = run.tasks[0].image_set
-        train, validation, test = (image_set.size(split) for split in ("train800", "val200", "test"))
+        test = image_set.size("test")
+        sizes = [run.learning_sizes(item.task) for item in work]
         missing = sum(len(item.seeds) for item in work)
-        training = sum(run.protocol.training_images(train, train + validation, len(item.seeds)) for item in work)
-        forward = (train + validation + test) if work else 0
+        training = sum(
+            run.protocol.training_images(train, train + validation, len(item.seeds))
+            for item, (train, validation) in zip(work, sizes, strict=True)
+        )
+        # Each split is gone through once, whichever of the tasks share it.
+        forward = sum({run.learning_splits(item.task): sum(of) for item, of in zip(work, sizes, strict=True)}.values())
+        forward += test if work else 0
         if run.protocol.consumes == "images":
-            forward = test * missing + validation * len(run.protocol.grid()) * len(work)
+            forward = test * missing + sum(validation for _, validation in sizes) * len(run.protocol.grid())
         seconds = None
         if estimate_time:
             if job.backbone not in rates:

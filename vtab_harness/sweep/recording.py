@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from vtab_harness.api.protocols import EvaluationProtocol, Predictor, Search, Trial
 from vtab_harness.api.records import Record, Scored
 from vtab_harness.api.tasks import Task
-from vtab_harness.data.prepared import PreparedSet
+from vtab_harness.data.learning import LearningSet
 from vtab_harness.engine.workbench import Workbench
 from vtab_harness.protocols.settings import identity, overridden
 from vtab_harness.sweep.environment import commit, describe
@@ -66,13 +66,13 @@ class Recorder:
         self._started = _now()
         self._commit = commit()
 
-    def record(self, item: Work, seed: int, prepared: PreparedSet, scored: Scored | None) -> Record:
+    def record(self, item: Work, seed: int, learning: LearningSet, scored: Scored | None) -> Record:
         """Builds one record.
 
         Args:
             item: The finished work.
             seed: Which final training.
-            prepared: The data it was computed on.
+            learning: The data it was computed on.
             scored: Predictions and labels; None where training diverged.
         """
         task, backbone, protocol = item.task, self._bench.backbone, self._protocol
@@ -85,6 +85,12 @@ class Recorder:
             "chosen": None if item.search is None else item.search.chosen,
             "final_diverged_at": item.diverged_at.get(seed),
         }
+        learned = self._settings.train_examples
+        # Records on VTAB-1k's 1000 look as they did before there was a choice.
+        asked = {} if learned.official else {"train_examples": str(learned)}
+        data = asdict(learning.prepared.task_provenance(task.label, task.name))
+        if not learned.official:
+            data["learned_from"] = learning.summary()
         return Record(
             task={
                 "name": task.name,
@@ -97,9 +103,10 @@ class Recorder:
             protocol={
                 "name": protocol.name,
                 "version": protocol.version,
-                "identity": identity(protocol),
+                "identity": learned.identity(identity(protocol)),
                 "settings": asdict(protocol.settings),
                 "overridden": overridden(protocol),
+                **asked,
             },
             backbone={
                 "spec": backbone.spec,
@@ -109,7 +116,7 @@ class Recorder:
                 "macs": backbone.macs,
                 "pretrained": backbone.pretrained,
             },
-            data=asdict(prepared.task_provenance(task.label, task.name)),
+            data=data,
             seed=seed,
             status="diverged" if scored is None else "finished",
             score=score,

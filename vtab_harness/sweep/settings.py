@@ -10,6 +10,7 @@ from typing import Any
 from vtab_harness import registry
 from vtab_harness.api.errors import OptionError
 from vtab_harness.api.tasks import Task
+from vtab_harness.data.selection import TrainExamples
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class SweepSettings:
     Attributes:
         protocol: Registered name.
         overrides: Protocol settings that differ from the defaults.
+        train_examples: How many labels the protocol learns from; VTAB-1k's 1000 by default.
         seeds: Seeds of the final training; empty means the protocol's own number of them, from 0.
         device: ``auto``, ``cpu``, ``cuda:N``.
         precision: ``auto``, ``fp32``, ``bf16``.
@@ -33,6 +35,7 @@ class SweepSettings:
 
     protocol: str = "linear"
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    train_examples: TrainExamples = field(default_factory=TrainExamples)
     seeds: tuple[int, ...] = ()
     device: str = "auto"
     precision: str = "auto"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vtab_harness.api.errors import OptionError
+from vtab_harness.data.selection import TrainExamples
 from vtab_harness.registry import near_names
 from vtab_harness.sweep.settings import SweepSettings
 
@@ -23,6 +24,7 @@ class Study:
         tasks: Registered tasks, instead of a suite.
         protocol: Registered protocol.
         set: Protocol settings that differ from the defaults.
+        train_examples: ``1000``, another number of labels, ``5-shot`` or ``all``.
         seeds: A number of seeds, a list of them, or its text ``0,1,2``; None means the protocol's own.
         device: See `SweepSettings`; so for the rest.
         precision: See there.
@@ -39,6 +41,7 @@ class Study:
     tasks: tuple[str, ...] = ()
     protocol: str = "linear"
     set: Mapping[str, Any] = field(default_factory=dict)
+    train_examples: str | int = 1000
     seeds: Any = None
     device: str = "auto"
     precision: str = "auto"
@@ -107,6 +110,7 @@ class Study:
         return SweepSettings(
             protocol=self.protocol,
             overrides=self.set,
+            train_examples=TrainExamples.parse(self.train_examples),
             seeds=_seeds(self.seeds),
             device=self.device,
             precision=self.precision,
@@ -125,6 +129,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "tasks": (str, list),
     "data": (str, list),
     "set": (dict,),
+    "train_examples": (int, str),
     "seeds": (int, list, str),
     "compile": (bool,),
     "batch_size": (int,),

@@ -1,4 +1,5 @@
 import gzip
+import hashlib
 import io
 import tarfile
 import zipfile
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vtab_harness.api.data import Source
+from vtab_harness.api.data import Archive, Source
 from vtab_harness.api.errors import DataError
 from vtab_harness.data.caltech101 import Caltech101, open_source
 from vtab_harness.data.caltech101_splits import CLASS_SIZES, STRAYS, membership
@@ -214,6 +215,21 @@ def test_damaged_archive_is_refused(tmp_path: Path, packed: bytes) -> None:
     middle[at] ^= 1
     with pytest.raises(DataError):
         read_all(source_of(archive(tmp_path, bytes(middle))))
+
+
+def test_damaged_images_are_counted_and_the_archive_is_compared(tmp_path: Path) -> None:
+    spoilt = {
+        name: CONTENTS[name][:-2] for name in ("ant/image_0001.jpg", "ant/image_0002.jpg", "yin_yang/image_0003.jpg")
+    }
+    path = archive(tmp_path, tar_bytes(CONTENTS | spoilt))
+    published = Archive("101_ObjectCategories.tar.gz", path.stat().st_size, "ab" * 32)
+    with pytest.raises(DataError) as error:
+        read_all(Caltech101(path, SIZES, archives=(published,)))
+    assert f"{path} holds 3 images that cannot be used" in error.value.message
+    assert "ant/image_0001.jpg cannot be decoded" in error.value.message
+    assert f"its sha256 is {hashlib.sha256(path.read_bytes()).hexdigest()}, that of the published file" in str(
+        error.value
+    )
 
 
 @pytest.mark.parametrize("data", [b"", b"text" * 1000, gzip.compress(b"text" * 1000), tar_bytes({})])

@@ -4,6 +4,8 @@ import zlib
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from vtab_harness.api.errors import DataError
@@ -109,6 +111,72 @@ def test_cut_off_file_is_named(kind: str, kept: float) -> None:
     cut = data[: int(kept)] if kept < 0 else data[: int(len(data) * kept)]
     with pytest.raises(DataError, match=r"cat\.jpg"):
         decode(cut, "cat.jpg")
+
+
+PICTURE = (np.add.outer(np.arange(96), np.arange(128))[:, :, None] * [1, 1, 1] + NOISE[0, 0]).astype(np.uint8)
+STORED = {
+    "baseline": file(PICTURE, "JPEG"),
+    "progressive": file(PICTURE, "JPEG", progressive=True),
+    "restarts": file(PICTURE, "JPEG", restart_marker_blocks=3),
+    "grey": file(PICTURE[..., 0], "JPEG"),
+    "cmyk": file(Image.fromarray(PICTURE).convert("CMYK"), "JPEG"),
+}
+
+
+@pytest.mark.parametrize("kind", STORED)
+def test_what_tensorflow_accepts_in_a_jpeg_changes_nothing(kind: str) -> None:
+    whole = STORED[kind]
+    expected = decode(whole, "x")
+    first = 4 + int.from_bytes(whole[4:6], "big")  # Where the first segment ends.
+    for data in (
+        whole + b"after the end" * 20,
+        whole[:-2] + b"\x12\x34" * 120 + whole[-2:],
+        # Between two segments of the header, and filled up with 0xff, which is legal.
+        whole[:first] + b"\0\1\2" + whole[first:],
+        whole[:first] + b"\xff\xff" + whole[first:],
+        whole.replace(b"JFIF\0\1", b"JFIF\0\7"),
+    ):
+        np.testing.assert_array_equal(decode(data, "x"), expected)
+
+
+@pytest.mark.parametrize("kind", STORED)
+def test_picture_that_ends_in_the_middle_is_accepted_if_the_file_ends_there(kind: str) -> None:
+    whole = STORED[kind]
+    data = whole[: int(len(whole) * 0.9)] + whole[-2:]
+    with Image.open(io.BytesIO(data)) as image:
+        other = np.asarray(image.convert("RGB")).astype(int)
+    if kind != "cmyk":
+        assert np.abs(decode(data, "x") - other).max() <= 8
+
+
+@pytest.mark.parametrize("kind", STORED)
+@pytest.mark.parametrize("blemish", [b"", b"\x12\x34" * 20, b"\xff\xd7"])
+def test_jpeg_that_ends_early_is_refused_whatever_else_it_has(kind: str, blemish: bytes) -> None:
+    whole = STORED[kind]
+    scan = whole.find(b"\xff\xda") + 20
+    for kept in (scan, (scan + len(whole)) // 2, len(whole) - 10, len(whole) - 2, len(whole) - 1):
+        with pytest.raises(DataError, match=r"cat\.jpg cannot be decoded"):
+            decode(whole[:kept] + blemish, "cat.jpg")
+
+
+@given(seed=st.integers(0, 1 << 32), kind=st.sampled_from(sorted(STORED)), cut=st.booleans())
+def test_garbage_in_a_picture_never_hides_its_early_end(seed: int, kind: str, cut: bool) -> None:
+    random, data = np.random.default_rng(seed), bytearray(STORED[kind])
+    scan = data.find(b"\xff\xda") + 20
+    for _ in range(5):
+        # Never 0xff, which might make an end marker.
+        data[random.integers(scan, len(data) - 2)] = random.integers(0, 255)
+    if cut:
+        del data[random.integers(scan, len(data) - 1) :]
+        with pytest.raises(DataError, match="x cannot be decoded"):
+            decode(bytes(data), "x")
+        return
+    try:
+        pixels = decode(bytes(data), "x")
+    except DataError:
+        return
+    assert pixels.shape == PICTURE.shape
+    np.testing.assert_array_equal(pixels, decode(bytes(data), "x"))
 
 
 @pytest.mark.parametrize(

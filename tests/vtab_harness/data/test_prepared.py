@@ -214,6 +214,9 @@ def full_disk(monkeypatch: Any) -> None:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             return int(self._file.write(data))
 
+        def seek(self, offset: int) -> int:
+            return int(self._file.seek(offset))
+
         def close(self) -> None:
             self._file.close()
 

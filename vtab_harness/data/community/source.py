@@ -5,7 +5,8 @@ Results on it are not those on the published images (CIFAR-100 loses about ten p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from vtab_harness.api.errors import DataError
 from vtab_harness.data.community.folders import FOLDERS, TaskFolder
 from vtab_harness.data.community.lists import FILES, ListedFiles, read_list
 from vtab_harness.data.decode import decode
+from vtab_harness.data.decode_ahead import decode_ahead
 
 _PLACES = (".", "vtab-1k")
 
@@ -100,10 +102,19 @@ class CommunitySource:
         Raises:
             DataError: One is missing, damaged, or outside of its folder.
         """
+        for (split, position), image in decode_ahead(self._jobs(wanted), self._damaged):
+            yield split, position, image
+
+    def _jobs(
+        self, wanted: Mapping[str, Sequence[int]]
+    ) -> Iterator[tuple[tuple[str, int], Callable[[], NDArray[np.uint8]]]]:
         for split, positions in wanted.items():
             listed = self._listed(split)
             for position in positions:
-                yield split, position, decode(listed.read(position), listed.where(position))
+                yield (split, position), partial(_read_and_decode, listed, position)
+
+    def _damaged(self, what: str) -> DataError:
+        return DataError(f"{self._listed('test').folder} {what}", "Fetch and unpack the folder again.")
 
     def _listed(self, split: str) -> ListedFiles:
         if split not in FILES:
@@ -112,6 +123,10 @@ class CommunitySource:
                 "Use the published archives, or a directory that TensorFlow Datasets has prepared.",
             )
         return self._lists[0][split]
+
+
+def _read_and_decode(listed: ListedFiles, position: int) -> NDArray[np.uint8]:
+    return decode(listed.read(position), listed.where(position))
 
 
 def _values(task: TaskFolder, classes: Sequence[int]) -> NDArray[Any]:

@@ -6,8 +6,9 @@ Scenes and images belong together by position, and by name where the scenes give
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from vtab_harness.api.data import ImageSet, Source
 from vtab_harness.data.decode import decode
+from vtab_harness.data.decode_ahead import decode_ahead
 from vtab_harness.data.raw.clevr_scenes import scenes
 from vtab_harness.data.raw.damage import reading, wrong
 from vtab_harness.data.raw.find import locate
@@ -72,6 +74,12 @@ class Clevr:
         Raises:
             DataError: The zip is damaged, incomplete or another one, or one of the images is.
         """
+        for (split, position), image in decode_ahead(self._jobs(wanted), partial(wrong, self._set, self.path)):
+            yield split, position, image
+
+    def _jobs(
+        self, wanted: Mapping[str, Sequence[int]]
+    ) -> Iterator[tuple[tuple[str, int], Callable[[], NDArray[np.uint8]]]]:
         with self._opened() as archive:
             for split in wanted:
                 self._check_names(archive, split)
@@ -81,7 +89,7 @@ class Clevr:
                     key = keys[position]
                     with archive.open(f"images/{_PARTS[split]}/{key}") as file:
                         data = file.read(_MAX_BYTES)
-                    yield split, position, decode(data, f"{self.path}: {key}")
+                    yield (split, position), partial(decode, data, f"{self.path}: {key}")
 
     def _read_scenes(self, split: str) -> Mapping[str, NDArray[Any]]:
         name = f"scenes/CLEVR_{_PARTS[split]}_scenes.json"

@@ -8,11 +8,11 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from vtab_harness.api.data import ImageSet
+from vtab_harness.api.data import Archive, ImageSet
 from vtab_harness.api.errors import DataError, VtabError
 from vtab_harness.data.raw.find import how_to_get
 
@@ -39,7 +39,7 @@ def wrong(image_set: ImageSet, path: Path, what: str) -> DataError:
         what: Continues a sentence that starts with the path.
     """
     names = [path.name, f"{path.name}.gz"]
-    return DataError(f"{path} {what}{_difference(image_set, path)}", how_to_get(image_set, names))
+    return DataError(f"{path} {what}{difference(image_set.archives, path)}", how_to_get(image_set, names))
 
 
 @contextmanager
@@ -63,22 +63,30 @@ def reading(image_set: ImageSet, path: Path, *more: type[Exception]) -> Iterator
         raise wrong(image_set, path, f"cannot be read: {error or type(error).__name__}") from error
 
 
-def _difference(image_set: ImageSet, path: Path) -> str:
-    """Says how a file differs from the published one of its name; nothing where that is not known."""
-    published = next((archive for archive in image_set.archives if archive.name == path.name), None)
-    if published is None or published.size is None:
+def difference(archives: Sequence[Archive], path: Path) -> str:
+    """Says how a file differs from the published one of its name; nothing where that is not known.
+
+    Args:
+        archives: The published files.
+        path: What was found.
+    """
+    published = next((archive for archive in archives if archive.name == path.name), None)
+    if published is None or (published.size is None and published.sha256 is None):
         return ""
     try:
         if not path.is_file():
             return ""
-        size = path.stat().st_size
-        if size != published.size:
-            return f" (it has {size:,} bytes, the published file {published.size:,})"
         # Only once something is wrong: the largest has 19 GB.
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+            found = hashlib.file_digest(file, "sha256").hexdigest() if published.sha256 is not None else None
+        size = path.stat().st_size
     except OSError as error:
         return f" ({error})"
+    if published.size not in (None, size):
+        hashes = (f" and the sha256 {found}", f" and {published.sha256}") if found is not None else ("", "")
+        return f" (it has {size:,} bytes{hashes[0]}, the published file {published.size:,}{hashes[1]})"
+    if found is None:
+        return ""
     if found == published.sha256:
         return " (though its sha256 is that of the published file)"
     return f" (its sha256 is {found}, that of the published file {published.sha256})"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from vtab_harness.api.data import ImageSet, Source
 from vtab_harness.data.raw.damage import reading, wrong
 from vtab_harness.data.raw.find import locate
-from vtab_harness.data.raw.listed import ListedImages, Listing, Place, labels, last
+from vtab_harness.data.raw.listed import ListedImages, Listing, Place, inside, labels, last
 from vtab_harness.data.raw.members import Members
 from vtab_harness.data.raw.opencv import opencv, scaled, stored_again
 
@@ -98,6 +99,7 @@ def _listing(image_set: ImageSet, path: Path, rows: Iterable[dict[str, str]]) ->
         found = [(row["image"], int(row["level"])) for row in rows]
     if any(not 0 <= grade < _GRADES for _, grade in found):
         raise wrong(image_set, path, f"holds grades other than 0 to {_GRADES - 1}")
+    inside([name for name, _ in found], partial(wrong, image_set, path))
     return Listing([name for name, _ in found], labels([grade for _, grade in found]))
 
 

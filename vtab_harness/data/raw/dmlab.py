@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from vtab_harness.api.data import ImageSet, Source
 from vtab_harness.data.decode import decode
+from vtab_harness.data.decode_ahead import decode_ahead
 from vtab_harness.data.raw.find import locate
 from vtab_harness.data.raw.listed import Listing, labels
 from vtab_harness.data.raw.members import Members
@@ -60,11 +62,17 @@ class Dmlab:
         Raises:
             DataError: A file is damaged, incomplete or another one.
         """
+        for (split, at), image in decode_ahead(self._jobs(wanted), self._members.wrong):
+            yield split, at, image
+
+    def _jobs(
+        self, wanted: Mapping[str, Sequence[int]]
+    ) -> Iterator[tuple[tuple[str, int], Callable[[], NDArray[np.uint8]]]]:
         targets = {(split, self.keys(split)[at]): at for split, positions in wanted.items() for at in positions}
         for split, key, _, data in self._frames():
             at = targets.pop((split, key), None)
             if at is not None:
-                yield split, at, decode(data, f"{self._members.path}: {split}: {key}")
+                yield (split, at), partial(decode, data, f"{self._members.path}: {split}: {key}")
         if targets:
             raise self._members.wrong(f"has changed: {len(targets)} frames are no longer there")
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vtab_harness.api.errors import DataError
+from vtab_harness.data.arrival import Found, in_wanted_order
 from vtab_harness.data.decode import decode
-from vtab_harness.data.raw.members import Members
+from vtab_harness.data.decode_ahead import decode_ahead
+from vtab_harness.data.raw.members import Member, Members
 
 Decoder = Callable[[bytes, str], NDArray[np.uint8]]
 """(content of a file, what to call it in messages) -> image."""
@@ -82,21 +86,42 @@ class ListedImages:
             }  # fmt: skip
             if not targets:
                 continue
-            missing = {key for split in place.splits for key in self.keys(split)}
-            for member in place.members:
-                key = place.key_of(member.parts)
-                if key is None:
-                    continue
-                if key in missing:
-                    missing.remove(key)
-                    if key in targets:
-                        yield *targets[key], self._decode(member.read(), member.where)
-                elif place.complete or key in targets:
-                    raise place.members.wrong(f"holds {'/'.join(member.parts)}, which it should not, or not twice")
-            if missing:
-                raise place.members.wrong(
-                    f"is incomplete or of another data set: {len(missing)} images are missing, such as {min(missing)}"
-                )
+            for (split, at), image in decode_ahead(self._jobs(place, targets, wanted), place.members.wrong):
+                yield split, at, image
+
+    def _jobs(
+        self, place: Place, targets: Mapping[str, tuple[str, int]], wanted: Mapping[str, Sequence[int]]
+    ) -> Iterator[tuple[tuple[str, int], Callable[[], NDArray[np.uint8]]]]:
+        """Yields what decodes each wanted image, in the order of `wanted` where that is possible."""
+        members = self._found(place, targets)
+        if place.members.lasting:
+            found = dict(members)
+            for target in ((split, at) for split, positions in wanted.items() for at in positions):
+                if target in found:
+                    yield target, partial(self._decode, found[target].read(), found[target].where)
+        else:
+            files = (Found(target, member.read(), member.where) for target, member in members)
+            for file in in_wanted_order(files, wanted):
+                yield file.target, partial(self._decode, file.content, file.where)
+
+    def _found(self, place: Place, targets: Mapping[str, tuple[str, int]]) -> Iterator[tuple[tuple[str, int], Member]]:
+        """Yields the wanted images of an archive, and compares it with the lists on the way."""
+        missing = {key for split in place.splits for key in self.keys(split)}
+        for member in place.members:
+            key = place.key_of(member.parts)
+            if key is None:
+                continue
+            if key in missing:
+                missing.remove(key)
+                if key in targets:
+                    yield targets[key], member
+            elif place.complete or key in targets:
+                raise place.members.wrong(f"holds {'/'.join(member.parts)}, which it should not, or not twice")
+        if missing:
+            raise place.members.wrong(
+                f"is incomplete, or it or the lists are of another data set: {len(missing)} images are missing, such as"
+                f" {min(missing)}"
+            )
 
 
 def last(count: int, suffix: str = "") -> Callable[[tuple[str, ...]], str | None]:
@@ -106,6 +131,21 @@ def last(count: int, suffix: str = "") -> Callable[[tuple[str, ...]], str | None
         return "/".join(parts[-count:]) if len(parts) >= count and parts[-1].endswith(suffix) else None
 
     return key_of
+
+
+def inside(keys: Sequence[str], wrong: Callable[[str], DataError]) -> None:
+    """Refuses a list with names that lead out of the archive.
+
+    Args:
+        keys: Names in the list.
+        wrong: Makes the error; its argument continues a sentence that starts with the list.
+
+    Raises:
+        DataError: One does.
+    """
+    for key in keys:
+        if key.startswith("/") or ".." in key.split("/"):
+            raise wrong(f"names the image {key!r}, which leads out of the archive")
 
 
 def labels(values: Sequence[int]) -> Mapping[str, NDArray[Any]]:

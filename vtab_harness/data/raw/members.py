@@ -36,8 +36,8 @@ class Member:
     Attributes:
         parts: Its path inside, split at the slashes.
         where: What to call it in messages.
-        open: Opens its content; in a tar only until the next member is asked for. Reading may fail with what
-            `Members.reading` turns into a `DataError`.
+        open: Opens its content; in a tar only until the next member is asked for, see `Members.lasting`. Reading may
+            fail with what `Members.reading` turns into a `DataError`.
         read: Reads all of it.
     """
 
@@ -67,6 +67,16 @@ class Members:
         """Turns what damaged files raise into `DataError`."""
         # zipfile answers encrypted files with a RuntimeError.
         return reading(self._set, self.path, RuntimeError)
+
+    @property
+    def lasting(self) -> bool:
+        """Whether members can be read at any time and in any order: those of a zip and a folder, not of a tar.
+
+        Raises:
+            DataError: It cannot be read at all.
+        """
+        with self.reading():
+            return self.path.is_dir() or self._start().startswith(b"PK")
 
     def __iter__(self) -> Iterator[Member]:
         """Yields every plain file; hidden files and the additions of macOS are left out.
@@ -117,11 +127,14 @@ class Members:
     def _found(self) -> Iterator[Entry]:
         if self.path.is_dir():
             return self._in_folder()
-        with self.path.open("rb") as file:
-            start = file.read(4)
+        start = self._start()
         if self.path.suffix == FIRST_PART and not start.startswith(b"PK"):
             raise self.wrong("is not the first part of a zip")
         return self._in_zip() if start.startswith(b"PK") else self._in_tar(packed=start.startswith(b"\x1f\x8b"))
+
+    def _start(self) -> bytes:
+        with self.path.open("rb") as file:
+            return file.read(4)
 
     def _in_folder(self) -> Iterator[Entry]:
         for folder, folders, files in os.walk(self.path, onerror=_raise):
@@ -131,14 +144,12 @@ class Members:
                 yield path.relative_to(self.path).parts, partial(_binary, path)
 
     def _in_zip(self) -> Iterator[Entry]:
-        with self._opened() as file, zipfile.ZipFile(file) as archive:
-            for info in archive.infolist():
-                parts = self._safe(info.filename, plain=not stat.S_ISLNK(info.external_attr >> 16))
-                if not info.is_dir():
-                    yield parts, partial(archive.open, info)
-
-    def _opened(self) -> IO[bytes]:
-        return open_joined(parts_of(self.path)) if self.path.suffix == FIRST_PART else self.path.open("rb")
+        # Not closed here, since its members may be read later: it closes itself once none of them is left.
+        archive = zipfile.ZipFile(open_joined(parts_of(self.path)) if self.path.suffix == FIRST_PART else self.path)
+        for info in archive.infolist():
+            parts = self._safe(info.filename, plain=not stat.S_ISLNK(info.external_attr >> 16))
+            if not info.is_dir():
+                yield parts, partial(archive.open, info)
 
     def _in_tar(self, packed: bool) -> Iterator[Entry]:
         with self.path.open("rb") as file:

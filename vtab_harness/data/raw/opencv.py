@@ -26,12 +26,15 @@ def opencv(image_set: str) -> Any:
         NotFoundError: It is not installed; says how to.
     """
     try:
-        return importlib.import_module("cv2")
+        cv2 = importlib.import_module("cv2")
     except ImportError as error:
         raise NotFoundError(
             f"{image_set} is read with OpenCV, which cannot be imported: {error}",
             "Install it with: pip install 'vtab-harness[opencv]' (or pip install opencv-python-headless)",
         ) from error
+    # Several images are worked on at once already; it lets other threads run meanwhile.
+    cv2.setNumThreads(1)
+    return cv2
 
 
 def stored_again(

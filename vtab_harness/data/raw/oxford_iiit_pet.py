@@ -5,22 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import simplejpeg
-from numpy.typing import NDArray
-
 from vtab_harness.api.data import ImageSet, Source
-from vtab_harness.api.errors import DataError
-from vtab_harness.data.decode import decode
 from vtab_harness.data.raw.find import locate
-from vtab_harness.data.raw.listed import ListedImages, Listing, Place, labels, last
+from vtab_harness.data.raw.listed import ListedImages, Listing, Place, inside, labels, last
 from vtab_harness.data.raw.members import Members
 
 _SPLITS = {"train": "trainval.txt", "test": "test.txt"}
 _FOLDERS = ("oxford_iiit_pet", "oxford-iiit-pet")
-_BLEMISHED = ("beagle_116.jpg", "chihuahua_121.jpg")
-"""As published, with data that libjpeg warns about. TensorFlow decodes them all the same."""
-_END = b"\xff\xd9"
 
 
 def open_source(image_set: ImageSet, roots: Sequence[Path]) -> Source:
@@ -38,7 +29,7 @@ def open_source(image_set: ImageSet, roots: Sequence[Path]) -> Source:
     contents = lists.contents(last(1, ".txt"), _SPLITS.values())
     listings = {split: _listing(lists, name, contents[name]) for split, name in _SPLITS.items()}
     # A few published images are in no list.
-    return ListedImages(listings, [Place(images, last(1, ".jpg"), tuple(_SPLITS), complete=False)], decode_pet)
+    return ListedImages(listings, [Place(images, last(1, ".jpg"), tuple(_SPLITS), complete=False)])
 
 
 def _listing(members: Members, name: str, content: bytes) -> Listing:
@@ -48,16 +39,5 @@ def _listing(members: Members, name: str, content: bytes) -> Listing:
         found = Listing([f"{row[0]}.jpg" for row in rows], labels([int(row[1]) - 1 for row in rows if len(row) == 4]))
     if len(found.annotations["label"]) != len(rows):
         raise members.wrong(f"holds a {name} with lines of other than four columns")
+    inside(found.keys, lambda what: members.wrong(f"holds a {name} that {what}"))
     return found
-
-
-def decode_pet(data: bytes, where: str) -> NDArray[np.uint8]:
-    """Decodes an image of this data set; see `vtab_harness.data.decode.decode`."""
-    try:
-        return decode(data, where)
-    except DataError as error:
-        # An end too early is worse than as published, for TensorFlow too.
-        if not where.endswith(_BLEMISHED) or "Corrupt JPEG data" not in error.message or _END not in data[-1024:]:
-            raise
-        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, fastdct=True, fastupsample=False, strict=False)
-        return pixels

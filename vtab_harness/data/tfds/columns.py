@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from vtab_harness.data.caltech101_splits import CLASS_SIZES
 from vtab_harness.data.decode import decode
 from vtab_harness.data.raw.kitti import NO_VEHICLE
-from vtab_harness.data.raw.oxford_iiit_pet import decode_pet
 from vtab_harness.data.raw.tfrecord import Feature
 
 Example = Mapping[str, Feature]
@@ -170,7 +169,7 @@ COLUMNS: Mapping[str, Columns] = {
     "kitti": Columns("3.", (), _named("image/file_name"), distance=("vehicle_distance", _vehicle)),
     "oxford_flowers102": Columns("2.", key=_FILE_NAME),
     # From version 4 on, a few damaged JPEGs are stored anew: other pixels.
-    "oxford_iiit_pet": Columns("3.", key=_FILE_NAME, decoder=decode_pet),
+    "oxford_iiit_pet": Columns("3.", key=_FILE_NAME),
     "patch_camelyon": Columns("2.", key=_named("id")),
     "resisc45": Columns("3.", key=_FILE_IN_CLASS, misordered="tfds-absolute-path"),
     "smallnorb": Columns("2.", _POSES, decoder=partial(decode, channels=1)),

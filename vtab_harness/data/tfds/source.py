@@ -6,7 +6,8 @@ up to 4.1 ordered EuroSAT and Resisc45 by absolute paths, and draws Caltech101's
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from numpy.typing import NDArray
 from vtab_harness.api.data import ImageSet
 from vtab_harness.api.errors import DataError
 from vtab_harness.data.caltech101_splits import CLASS_SIZES, STRAYS, membership
+from vtab_harness.data.decode_ahead import decode_ahead
 from vtab_harness.data.order import example_order, keys_fingerprint
 from vtab_harness.data.raw.listed import Listing
+from vtab_harness.data.raw.tfrecord import Feature
 from vtab_harness.data.tfds.columns import COLUMNS, Columns, content, integer
 from vtab_harness.data.tfds.directory import Directory, damaged, find_directory, read_directory
 from vtab_harness.data.tfds.shards import examples
@@ -75,6 +78,12 @@ class TfdsSource:
         Raises:
             DataError: A file is damaged, or TFDS left the image out.
         """
+        for (split, position), image in decode_ahead(self._jobs(wanted), partial(damaged, self._directory.path)):
+            yield split, position, image
+
+    def _jobs(
+        self, wanted: Mapping[str, Sequence[int]]
+    ) -> Iterator[tuple[tuple[str, int], Callable[[], NDArray[np.uint8]]]]:
         for split, positions in wanted.items():
             gap = self._gaps.get(split, len(self.keys(split)))
             if gap in positions:
@@ -83,11 +92,13 @@ class TfdsSource:
             for at, example in examples(self._directory, split, stored):
                 position = at + (at >= gap)
                 where = f"{self._directory.path}: {split}: {self.keys(split)[position]}"
-                try:
-                    image = self._columns.decoder(content(example, "image"), where)
-                except ValueError as error:
-                    raise DataError(f"{where}: {error}") from error
-                yield split, position, image
+                yield (split, position), partial(self._decoded, example, where)
+
+    def _decoded(self, example: Mapping[str, Feature], where: str) -> NDArray[np.uint8]:
+        try:
+            return self._columns.decoder(content(example, "image"), where)
+        except ValueError as error:
+            raise DataError(f"{where}: {error}") from error
 
     def _list(self, split: str) -> Listing:
         rule = self._columns

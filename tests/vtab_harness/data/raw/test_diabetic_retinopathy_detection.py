@@ -110,6 +110,7 @@ def test_only_archives_that_are_needed_are_read(tmp_path: Path) -> None:
         ("trainLabels.csv", b"image,level\n10_left,5\n", "grades other than 0 to 4"),
         ("trainLabels.csv", b"image,level\n10_left,-1\n", "grades other than 0 to 4"),
         ("trainLabels.csv", b"image,level\n10_left,none\n", "cannot be read"),
+        ("trainLabels.csv", b"image,level\n../10_left,0\n", "leads out of the archive"),
         ("trainLabels.csv", b"image,level\n\xff,0\n", "cannot be read"),
         ("retinopathy_solution.csv", TRAIN, "is not a table of the columns image, level, Usage"),
     ],

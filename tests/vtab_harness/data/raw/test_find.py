@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,21 @@ def test_the_published_file_is_not_blamed(tmp_path: Path) -> None:
     empty = Archive("spoons.zip", 0, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
     image_set = ImageSet("spoons", "1", "nowhere:open_source", {}, {}, archives=(empty,))
     assert "is that of the published file" in wrong(image_set, path, "is odd").message
+
+
+@pytest.mark.parametrize(
+    ("size", "sha256", "message"),
+    [
+        (9, "ab" * 32, r" \(it has 0 bytes and the sha256 e3b0[0-9a-f]{60}, the published file 9 and (ab){32}\)$"),
+        (9, None, r" \(it has 0 bytes, the published file 9\)$"),
+        (None, "ab" * 32, r" \(its sha256 is e3b0[0-9a-f]{60}, that of the published file (ab){32}\)$"),
+        (0, None, r"is odd$"),
+        (None, None, r"is odd$"),
+    ],
+)
+def test_what_differs_from_the_published_file_is_said(
+    size: int | None, sha256: str | None, message: str, tmp_path: Path
+) -> None:
+    path = touch(tmp_path / "spoons.zip")
+    image_set = ImageSet("spoons", "1", "nowhere:x", {}, {}, archives=(Archive("spoons.zip", size, sha256),))
+    assert re.search(message, wrong(image_set, path, "is odd").message)

@@ -138,3 +138,17 @@ def test_missing_part_is_noticed(tmp_path: Path, number: int) -> None:
 def test_parts_of_something_else_are_refused(tmp_path: Path) -> None:
     path = tar(tmp_path / "archive.001", FILES)
     assert "not the first part of a zip" in refused(path, lambda: contents(path)).message
+
+
+@pytest.mark.parametrize("layout", ["zip", "folder"])
+def test_members_of_a_zip_or_folder_last(tmp_path: Path, layout: str) -> None:
+    members = Members(SET, (zipped if layout == "zip" else folder)(tmp_path / "archive", FILES))
+    assert members.lasting
+    found = list(members)
+    assert {"/".join(member.parts): member.read() for member in reversed(found)} == FILES
+
+
+def test_members_of_a_tar_do_not_last(tmp_path: Path) -> None:
+    assert not Members(SET, tar(tmp_path / "archive", FILES)).lasting
+    with pytest.raises(DataError, match="gone cannot be read"):
+        _ = Members(SET, tmp_path / "gone").lasting

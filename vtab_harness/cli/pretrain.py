@@ -1,0 +1,78 @@
+"""``vtab pretrain``: a registered pretrainer makes a checkpoint folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vtab_harness.cli.app import app
+
+
+@app.command(
+    epilog="Example: vtab pretrain vivi-ex4 --data shards --out runs/a --set steps=2000. Several GPUs: "
+    "torchrun --nproc-per-node 8 -m vtab_harness pretrain ..."
+)
+def pretrain(
+    pretrainer: Annotated[str, typer.Argument(help="A name from `vtab list pretrainers`.")],
+    data: Annotated[Path, typer.Option(help="The training data; for VIVI a folder that `vivi shard` made.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; the same command goes on where it stopped.")],
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a setting: key=value; may be repeated.")
+    ] = None,
+    settings: Annotated[
+        Path | None, typer.Option(help="TOML file with settings; --set wins over it.", show_default=False)
+    ] = None,
+    watch_eval: Annotated[
+        str | None, typer.Option(help="Evaluate checkpoints as they appear under this protocol (see vtab watch).")
+    ] = None,
+    suite: Annotated[str, typer.Option(help="With --watch-eval: on this suite.")] = "mini",
+) -> None:
+    """Pretrain a backbone; `vtab run --backbone FAMILY:OUT` then evaluates it."""
+    from vtab_harness import registry
+    from vtab_harness.overrides import apply_overrides, parse_overrides
+
+    found = registry.pretrainers.get(pretrainer)
+    given: dict[str, Any] = {**_read(settings), **parse_overrides(set_ or [])}
+    chosen = apply_overrides(found.settings, given, f"pretrainer {pretrainer!r}")
+    watcher = None
+    # One of the processes of torchrun speaks and evaluates for all.
+    first = os.environ.get("RANK", "0") == "0"
+    if watch_eval is not None:
+        registry.protocols.get(watch_eval)
+    if watch_eval is not None and first:
+        watcher = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "vtab_harness", "watch", str(out), "--protocol", watch_eval, "--suite", suite),
+                *("--family", pretrainer.partition("-")[0]),
+            ],
+            stdin=subprocess.DEVNULL,
+        )
+    try:
+        folder = found.pretrain(chosen, data, out)
+    except BaseException:
+        if watcher is not None:
+            watcher.terminate()
+        raise
+    if watcher is not None and watcher.wait():
+        raise typer.Exit(1)
+    if first:
+        typer.echo(f"{folder}: finished. Evaluate it: vtab run --backbone {pretrainer.partition('-')[0]}:{folder} ...")
+
+
+def _read(path: Path | None) -> dict[str, Any]:
+    from vtab_harness.api.errors import OptionError
+
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OptionError(f"--settings {path}: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise OptionError(f"--settings {path}: not a TOML file: {error}.") from error

@@ -1,0 +1,196 @@
+"""Which labelled examples a protocol learns from: VTAB-1k's 1000, another number, some of each class, or all.
+
+Everything follows from the ``train`` and ``val`` splits that an image set declares, and from their example order.
+A selection is written down as slices like those of the declaration, so that a prepared selection is checked like any
+other prepared split.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from vtab_harness.api.data import ImageSet, Slice
+from vtab_harness.api.errors import OptionError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+WHOLE = ("train", "val")
+"""The splits that are learned from, training first; all of them are the full-data protocol of VTAB."""
+_HINT = "Give all, a number of labels such as 2000, or a number for each class such as 5-shot."
+
+
+@dataclass(frozen=True, slots=True)
+class TrainExamples:
+    """How many labels a protocol may learn from, those that its choice is made on included.
+
+    Without arguments VTAB-1k's 1000; with ``number=None`` all there are.
+
+    Attributes:
+        number: Labels in all; None where that follows from the data.
+        shots: Labels a class; None where classes do not matter.
+    """
+
+    number: int | None = 1000
+    shots: int | None = None
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Reads what a person gave: ``all``, ``2000`` or ``5-shot``.
+
+        Raises:
+            OptionError: It is none of these, or fewer than 2, one to train on and one to choose on.
+        """
+        text = str(value).strip().lower()
+        if text == "all":
+            return cls(None)
+        # A number with more digits than this is a slip, and Python would refuse to read one with thousands.
+        found = re.fullmatch(r"([0-9]{1,12})(-shot)?", text)
+        if found is None or isinstance(value, bool):
+            raise OptionError(f"--train-examples {value}: not a number of examples.", _HINT)
+        count = int(found[1])
+        if count < 2:
+            what = "labels a class" if found[2] else "labels"
+            raise OptionError(
+                f"--train-examples {value}: at least 2 {what} are needed, one to train on and one to choose on.", _HINT
+            )
+        return cls(None, count) if found[2] else cls(count)
+
+    def __str__(self) -> str:
+        """Returns it as a person gives it."""
+        if self.shots is not None:
+            return f"{self.shots}-shot"
+        return "all" if self.number is None else str(self.number)
+
+    @property
+    def official(self) -> bool:
+        """Whether these are the 1000 of VTAB-1k."""
+        return self == TrainExamples()
+
+    def identity(self, protocol: str) -> str:
+        """Returns the identity of a protocol that learns from these, for instance ``linear-v1-5-shot``.
+
+        That of VTAB-1k's 1000 is the protocol's own.
+        """
+        return protocol if self.official else f"{protocol}-{self}"
+
+    def in_words(self) -> str:
+        """Returns it for titles, for instance ``5 labels a class``."""
+        if self.shots is not None:
+            return f"{self.shots} labels a class"
+        return "all training labels" if self.number is None else f"{self.number} labels"
+
+    def check(self, image_set: ImageSet) -> None:
+        """Finds out from the declaration alone whether an image set has that many.
+
+        Raises:
+            OptionError: It has not, or it declares no whole training and validation split; names what it has.
+        """
+        if self.official:
+            return
+        if not set(WHOLE) <= set(image_set.splits):
+            raise OptionError(
+                f"--train-examples {self}: {image_set.name} declares no whole train and val split,"
+                f" only {', '.join(image_set.splits)}.",
+                "Leave --train-examples out, or choose tasks that have both.",
+            )
+        if self.number is not None:
+            train, validation = image_set.size("train"), image_set.size("val")
+            wanted = shares(self.number)
+            if wanted[0] > train or wanted[1] > validation:
+                raise OptionError(
+                    f"--train-examples {self}: {image_set.name} has {train} training and {validation} validation"
+                    f" examples, and {wanted[0]} and {wanted[1]} are wanted.",
+                    f"It allows {most(train, validation)} at most; all takes everything.",
+                )
+
+    def sizes(self, image_set: ImageSet, num_classes: int) -> tuple[int, int]:
+        """Returns how many examples are trained and chosen on; of a number for each class, the most it can be."""
+        if self.official:
+            return image_set.size("train800"), image_set.size("val200")
+        train, validation = (image_set.size(split) for split in WHOLE)
+        if self.shots is not None:
+            each = shares(self.shots)
+            return min(each[0] * num_classes, train), min(each[1] * num_classes, validation)
+        return (train, validation) if self.number is None else shares(self.number)
+
+
+def shares(total: int) -> tuple[int, int]:
+    """Splits a number of labels, 2 or more, as VTAB-1k does: four fifths to train on, the rest, at least 1, to choose.
+
+    Four fifths of a whole number never end in one half, so that rounding needs no rule for it.
+    """
+    train = min(max((8 * total + 5) // 10, 1), total - 1)
+    return train, total - train
+
+
+def most(train: int, validation: int) -> int:
+    """Returns the largest number whose `shares` are within both."""
+    # Both shares grow with the number.
+    low, high = 1, train + validation
+    while low < high:
+        middle = (low + high + 1) // 2
+        wanted = shares(middle)
+        fits = wanted[0] <= train and wanted[1] <= validation
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return low
+
+
+def first_of_each_class(labels: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Chooses the first examples of each class; one that has fewer gives what it has.
+
+    Args:
+        labels: Classes in example order, shape (n,).
+        count: Examples a class.
+
+    Returns:
+        Ascending positions, int64, shape (at most classes * count,).
+    """
+    by_class = np.argsort(labels, kind="stable")
+    grouped = labels[by_class]
+    # Place of each example within its class: its place among all, less that of the first of its class.
+    rank = np.arange(len(labels)) - np.searchsorted(grouped, grouped)
+    chosen: NDArray[np.int64] = np.sort(by_class[rank < count]).astype(np.int64)
+    return chosen
+
+
+def slices_at(slices: Sequence[Slice], positions: Sequence[int] | NDArray[np.int64]) -> tuple[Slice, ...]:
+    """Returns what lies at some ascending positions of a split, as slices of the source splits.
+
+    Args:
+        slices: Of the whole split.
+        positions: Positions in it, ascending and different.
+    """
+    found: list[Slice] = []
+    at = np.asarray(positions, dtype=np.int64)
+    begin = 0
+    for part in slices:
+        here = at[(at >= begin) & (at < begin + len(part))] + (part.start - begin)
+        # Neighbours become one slice, but none reaches from one part into the next.
+        for run in np.split(here, np.flatnonzero(np.diff(here) != 1) + 1) if len(here) else []:
+            found.append(Slice(part.split, int(run[0]), int(run[-1]) + 1))
+        begin += len(part)
+    return tuple(found)
+
+
+def first_slices(slices: Sequence[Slice], count: int) -> tuple[Slice, ...]:
+    """Returns the first examples of a split, as slices of the source splits."""
+    found: list[Slice] = []
+    for part in slices:
+        taken = min(count, len(part))
+        if taken:
+            found.append(replace(part, stop=part.start + taken))
+        count -= taken
+    return tuple(found)
+
+
+def within(slices: Sequence[Any], whole: Sequence[Slice]) -> bool:
+    """Whether every slice lies in one of those of a whole split."""
+    return all(
+        any(part.split == w.split and w.start <= part.start <= part.stop <= w.stop for w in whole) for part in slices
+    )
