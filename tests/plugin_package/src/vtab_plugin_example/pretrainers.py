@@ -10,7 +10,7 @@ class NoSettings:
 
 class NoTraining:
     summary = "writes an empty folder"
-    Settings = NoSettings
+    settings = NoSettings()
 
     def pretrain(self, settings: Any, data: Path, out: Path) -> Path:
         out.mkdir(parents=True)

@@ -1,0 +1,1 @@
+"""The `vivi` command: videos to shards, and curves of a run."""

@@ -1,0 +1,15 @@
+"""``vivi presets``: every preset with every value and where it comes from."""
+
+from __future__ import annotations
+
+import typer
+
+from vivi_pretrain.cli.app import app
+
+
+@app.command()
+def presets() -> None:
+    """Print the presets' page in Markdown: each value with its mark (paper, code, recalled, assumed)."""
+    from vivi_pretrain.presets import page
+
+    typer.echo(page(), nl=False)

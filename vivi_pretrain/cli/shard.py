@@ -1,0 +1,86 @@
+"""``vivi shard``: frames of the index's shots as JPEG in tar files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from vivi_pretrain.cli.app import app
+
+if TYPE_CHECKING:
+    from vivi_pretrain.shards.manifest import Manifest
+
+INTERRUPTED = 130
+_PROBLEMS_SHOWN = 20
+
+
+@app.command(epilog="Example: vivi shard INDEX --out ~/shards --frames-per-shot 8 --min-shots 2")
+def shard(
+    index: Annotated[Path, typer.Argument(help="Folder that `vivi index` wrote.")],
+    out: Annotated[Path, typer.Option(help="Folder for the shards.")],
+    fps: Annotated[float, typer.Option(help="Frames taken of each second of a shot.")] = 1.0,
+    short_side: Annotated[int, typer.Option(help="Shorter side of a frame is reduced to this, in pixels.")] = 256,
+    quality: Annotated[int, typer.Option(help="Of the JPEG files, 1 to 100.")] = 90,
+    frames_per_shot: Annotated[int, typer.Option(help="L: shots with fewer frames at this rate are short.")] = 4,
+    short_shots: Annotated[
+        Literal["skip", "closer"], typer.Option(help="Leave short shots out, or take L frames of them closer together.")
+    ] = "skip",
+    min_shots: Annotated[int, typer.Option(help="K: videos with fewer shots have few.")] = 2,
+    few_shots: Annotated[
+        Literal["skip", "keep"], typer.Option(help="Leave videos with few shots out, or not.")
+    ] = "skip",
+    shard_size: Annotated[float, typer.Option(help="Largest shard, in MB; no video is divided.")] = 256.0,
+    root: Annotated[Path | None, typer.Option(help="Folder of the videos, if they were moved after indexing.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes; as many as cores if not given.")] = None,
+) -> None:
+    """Write frames of the index's shots into tar shards; give the same command again to go on after an interruption."""
+    from vivi_pretrain.cli.count_bar import CountBar
+    from vivi_pretrain.shards.jobs import video_jobs
+    from vivi_pretrain.shards.settings import ShardSettings
+    from vivi_pretrain.shards.writer import write_shards
+    from vivi_pretrain.video.index_file import read_index
+
+    settings = ShardSettings(fps, short_side, quality, frames_per_shot, short_shots, min_shots, few_shots, shard_size)
+    count = os.cpu_count() or 1 if workers is None else workers
+    found = read_index(index)
+    jobs = video_jobs(found.shots, found.root if root is None else root)
+    try:
+        with CountBar("sharding", "videos") as bar:
+            manifest = write_shards(jobs, out, settings, found.settings_hash, count, bar)
+    except KeyboardInterrupt:
+        typer.secho("Interrupted. Give the same command again: finished shards are kept.", fg="yellow", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    _report(out, manifest)
+
+
+def _report(out: Path, manifest: Manifest) -> None:
+    """Prints what came of the videos, and those that could not be read."""
+    import pyarrow.parquet as pq
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    counts = manifest.counts
+    size = sum(record.bytes for record in manifest.shards)
+    console.print(
+        f"{counts.frames} frames of {counts.shots} shots of {counts.videos} videos in {len(manifest.shards)} shards"
+        f" ({size / 1e6:.1f} MB) in {out}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    table = Table("of the index", "count", title="What was left out, or treated differently")
+    table.add_row("short shots left out", str(counts.short_shots_left_out))
+    table.add_row("short shots whose frames lie closer", str(counts.shots_sampled_closer))
+    table.add_row("videos with few shots left out", str(counts.few_shots_left_out))
+    table.add_row("videos with few shots kept", str(counts.few_shots_kept))
+    table.add_row("videos that cannot be read", str(counts.unreadable))
+    console.print(table)
+    problems = pq.read_table(out / manifest.problems.name).to_pylist()
+    if problems:
+        table = Table("video", "what", title=f"Problems (all {len(problems)} in {manifest.problems.name})")
+        for row in problems[:_PROBLEMS_SHOWN]:
+            table.add_row(row["path"], row["detail"])
+        console.print(table)

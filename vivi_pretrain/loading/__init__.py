@@ -1,0 +1,1 @@
+"""From shards to batches: which shots, read and decoded ahead."""

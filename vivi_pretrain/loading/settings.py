@@ -1,0 +1,51 @@
+"""What a step's batch of shots consists of, and how it is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from vtab_harness.api.errors import OptionError
+
+Policy = Literal["skip", "repeat"]
+
+
+@dataclass(frozen=True, slots=True)
+class ShotSettings:
+    """Settings of the loader of shots.
+
+    Attributes:
+        videos: N, videos in the global batch of a step, over all ranks.
+        shots: K, shots of each video.
+        frames: L, frames of each shot.
+        few_shots: What happens to videos with fewer than K usable shots: "skip" leaves them out, "repeat" takes all
+            their shots, and some of them again.
+        short_shots: What happens to shots with fewer than L frames: "skip" leaves them out, "repeat" takes all their
+            frames, and some of them again, in the order of time.
+        copies: L times one random frame of a shot in place of L consecutive ones: the baseline of single frames. Which
+            shots are usable stays the same, so that both see the same videos.
+        workers: Threads that read and decode; 0 means one for each core that this process may use, 16 at most.
+        ahead: Batches that are made ahead of the one in use. Each takes memory, on the device as well if it is CUDA.
+        gpu_decode: Decode JPEGs on the CUDA device (torchvision's nvJPEG); ignored on other devices. Pixels differ a
+            little from those of the CPU's decoder.
+    """
+
+    videos: int
+    shots: int = 2
+    frames: int = 8
+    few_shots: Policy = "skip"
+    short_shots: Policy = "skip"
+    copies: bool = False
+    workers: int = 0
+    ahead: int = 2
+    gpu_decode: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("videos", "shots", "frames", "ahead"):
+            if getattr(self, name) < 1:
+                raise OptionError(f"{name} must be 1 or more, got {getattr(self, name)}")
+        if self.workers < 0:
+            raise OptionError(f"workers must not be negative, got {self.workers}")
+        for name in ("few_shots", "short_shots"):
+            if getattr(self, name) not in get_args(Policy):
+                raise OptionError(f"{name} must be one of {', '.join(get_args(Policy))}, got {getattr(self, name)!r}")

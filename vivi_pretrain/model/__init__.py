@@ -1,0 +1,1 @@
+"""The network: frame encoder, pooling, heads and predictors."""

@@ -1,0 +1,190 @@
+"""The folder of a run: its settings, its checkpoints and what may be resumed.
+
+Layout::
+
+    OUT/run.json                        preset, settings, data; written once, compared at every resume
+    OUT/metrics.jsonl, tensorboard/     figures, a line every few steps
+    OUT/checkpoints/step-00005000/      the encoder as timm's local-dir:, and state.pt to go on from
+    OUT/config.json, model.safetensors  the finished encoder
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+
+from vtab_harness.api.errors import CheckpointError, OptionError, StorageError
+from vtab_harness.api.pretrainers import CHECKPOINTS, FINISHED
+from vtab_harness.store import storage_errors, write_atomically
+
+RUN, METRICS, STATE = "run.json", "metrics.jsonl", "state.pt"
+
+
+class RunFolder:
+    """A run on disk.
+
+    Args:
+        root: Made by `open`.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.metrics = root / METRICS
+        self._lock = FileLock(root / ".lock")
+
+    def lock(self) -> FileLock:
+        """Keeps a second process off this run.
+
+        Raises:
+            StorageError: One is at work here, or the folder cannot be written.
+        """
+        with storage_errors(self.root, "writing the run"):
+            self.root.mkdir(parents=True, exist_ok=True)
+            try:
+                self._lock.acquire(timeout=0)
+            except Timeout:
+                raise StorageError(
+                    f"Another process is training in {self.root}.", "Wait for it, or choose another --out."
+                ) from None
+        return self._lock
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last step was done and the encoder written."""
+        return (self.root / FINISHED).is_file()
+
+    def open(self, run: Mapping[str, Any], may_change: frozenset[str]) -> None:
+        """Writes down what the run is, or checks that it is the same run.
+
+        Args:
+            run: ``preset``, ``settings`` and ``data``.
+            may_change: Settings that a resumed run may change.
+
+        Raises:
+            OptionError: The folder holds a run with other settings or data; names the differences.
+            CheckpointError: The folder's run.json is damaged.
+        """
+        path = self.root / RUN
+        wanted = json.loads(json.dumps(run))
+        if not path.exists():
+            with storage_errors(self.root, "writing the run"):
+                write_atomically(path, (json.dumps(wanted, indent=1) + "\n").encode())
+            return
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            before, now = _flat(found), _flat(wanted)
+        except (OSError, ValueError, AttributeError) as error:
+            raise CheckpointError(f"{path} is damaged: {error}", "Choose another --out.") from error
+        changed = [
+            f"{key}: {before.get(key)!r} there, {now.get(key)!r} now"
+            for key in sorted(before.keys() | now.keys())
+            if before.get(key) != now.get(key) and key.removeprefix("settings.") not in may_change
+        ]
+        if changed:
+            raise OptionError(
+                f"{self.root} holds a run with other settings: {'; '.join(changed)}.",
+                "Choose another --out, or give the settings that the run was begun with.",
+            )
+
+    def checkpoint(self, step: int) -> Path:
+        """Returns where the checkpoint after a number of steps lies."""
+        return self.root / CHECKPOINTS / f"step-{step:08d}"
+
+    def states(self) -> list[Path]:
+        """Returns the checkpoints that can be resumed from, the newest first."""
+        found = (self.root / CHECKPOINTS).glob("step-*")
+        return sorted((folder for folder in found if (folder / STATE).is_file()), reverse=True)
+
+    def retain(self, keep: int) -> None:
+        """Removes the states of all but the newest checkpoints; their encoders stay."""
+        for folder in self.states()[keep:]:
+            (folder / STATE).unlink(missing_ok=True)
+        # Left by processes that were killed while they wrote.
+        for partial in (self.root / CHECKPOINTS).glob(".partial-*"):
+            shutil.rmtree(partial, ignore_errors=True)
+
+    def begin_checkpoint(self, step: int) -> Path:
+        """Returns a folder to write a checkpoint into; `commit` brings it to its place."""
+        partial = self.root / CHECKPOINTS / f".partial-{step:08d}"
+        with storage_errors(self.root, "writing the checkpoint"):
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+        return partial
+
+    def save_state(self, folder: Path, state: Mapping[str, Any]) -> None:
+        """Writes everything that is needed to go on.
+
+        Raises:
+            StorageError: The disk is full, or the folder cannot be written.
+        """
+        with storage_errors(self.root, "writing the checkpoint"):
+            try:
+                with (folder / STATE).open("wb") as file:
+                    torch.save(dict(state), file)
+            except RuntimeError as error:
+                # torch wraps what the file system said.
+                cause = error.__context__
+                raise cause if isinstance(cause, OSError) else OSError(str(error).splitlines()[0]) from error
+
+    def commit(self, partial: Path, step: int) -> Path:
+        """Brings a finished checkpoint to its place by one rename."""
+        place = self.checkpoint(step)
+        with storage_errors(self.root, "writing the checkpoint"):
+            if place.exists():
+                shutil.rmtree(place)
+            partial.rename(place)
+        return place
+
+    def abandon(self, partial: Path) -> None:
+        """Removes an unfinished checkpoint, to give its room back."""
+        with suppress(OSError):
+            shutil.rmtree(partial)
+
+    def load_state(self, folder: Path) -> dict[str, Any]:
+        """Reads a state, tensors and plain values only.
+
+        Raises:
+            CheckpointError: It is damaged.
+        """
+        try:
+            state: dict[str, Any] = torch.load(folder / STATE, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+            what = str(error).partition("\n")[0] or "it is empty or cut off"
+            raise CheckpointError(
+                f"{folder / STATE} is damaged: {what}",
+                f"Delete {folder}; the run then goes on from the checkpoint before it.",
+            ) from error
+        return state
+
+    def cut_metrics(self, step: int) -> None:
+        """Removes the figures of steps that will be done again."""
+        if not self.metrics.exists():
+            return
+        kept = []
+        for line in self.metrics.read_text(encoding="utf-8").splitlines():
+            # The last line may be half written.
+            with suppress(ValueError, KeyError, TypeError):
+                if json.loads(line)["step"] <= step:
+                    kept.append(line)
+        with storage_errors(self.root, "writing metrics"):
+            write_atomically(self.metrics, "".join(f"{line}\n" for line in kept).encode())
+
+
+def _flat(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Names nested values by their path, for a comparison that can name what differs."""
+    flat: dict[str, Any] = {}
+    for key, value in run.items():
+        if isinstance(value, dict):
+            flat |= {f"{key}.{inner}": v for inner, v in _flat(value).items()}
+        else:
+            flat[key] = value
+    return flat

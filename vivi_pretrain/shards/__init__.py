@@ -1,0 +1,1 @@
+"""Frames of shots in plain tar files with a random-access index."""

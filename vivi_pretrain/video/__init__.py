@@ -1,0 +1,1 @@
+"""Videos: finding, decoding, cutting into shots, drawing procedural ones."""

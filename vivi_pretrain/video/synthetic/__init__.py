@@ -1,0 +1,1 @@
+"""Procedural videos with several shots of one scene, and where their cuts truly are."""
