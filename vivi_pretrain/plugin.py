@@ -16,9 +16,11 @@ class ViviPretrainer:
 
     Attributes:
         preset: Name and settings.
+        family: Prefix of its checkpoints, those of the baselines too.
     """
 
     preset: Preset
+    family: str = "vivi"
 
     @property
     def summary(self) -> str:

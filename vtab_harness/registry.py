@@ -167,7 +167,7 @@ suites: Registry[Suite] = _registry("suite", "suites", ("name", "tasks", "versio
 protocols: Registry[Callable[..., EvaluationProtocol]] = _registry(
     "protocol", "protocols", ("search", "fit", "name", "version", "consumes")
 )
-pretrainers: Registry[Pretrainer] = _registry("pretrainer", "pretrainers", ("pretrain", "settings"))
+pretrainers: Registry[Pretrainer] = _registry("pretrainer", "pretrainers", ("pretrain", "settings", "family"))
 executors: Registry[Callable[[], Executor]] = _registry("executor", "executors", ("run",))
 KINDS = _Kinds(backbones, tasks, suites, protocols, pretrainers, executors)
 

@@ -20,16 +20,18 @@ FINISHED = "config.json"
 class Pretrainer(Protocol):
     """A registered producer of checkpoints.
 
-    A backbone it made is named ``FAMILY:FOLDER`` or ``local-dir:FOLDER``, where FAMILY is the registered name up to its
-    first hyphen: ``vivi:runs/a`` for a folder made by ``vivi-ex4``.
+    A backbone it made is named ``local-dir:FOLDER`` or ``FAMILY:FOLDER``, such as ``vivi:runs/a``, where FAMILY is the
+    registered name of a pretrainer up to its first hyphen.
 
     Attributes:
         summary: One line for `vtab list pretrainers`.
+        family: The prefix that names its checkpoints; some pretrainer's name begins with it.
         settings: A frozen dataclass instance that holds every setting with its default; ``--set key=value`` replaces
             fields of it.
     """
 
     summary: str
+    family: str
     settings: Any
 
     def pretrain(self, settings: Any, data: Path, out: Path) -> Path:

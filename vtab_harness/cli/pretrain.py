@@ -49,7 +49,7 @@ def pretrain(
         watcher = subprocess.Popen(
             [
                 *(sys.executable, "-m", "vtab_harness", "watch", str(out), "--protocol", watch_eval, "--suite", suite),
-                *("--family", pretrainer.partition("-")[0]),
+                *("--family", found.family),
             ],
             stdin=subprocess.DEVNULL,
         )
@@ -62,7 +62,7 @@ def pretrain(
     if watcher is not None and watcher.wait():
         raise typer.Exit(1)
     if first:
-        typer.echo(f"{folder}: finished. Evaluate it: vtab run --backbone {pretrainer.partition('-')[0]}:{folder} ...")
+        typer.echo(f"{folder}: finished. Evaluate it: vtab run --backbone {found.family}:{folder} ...")
 
 
 def _read(path: Path | None) -> dict[str, Any]:

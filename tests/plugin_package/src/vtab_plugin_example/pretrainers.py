@@ -10,6 +10,7 @@ class NoSettings:
 
 class NoTraining:
     summary = "writes an empty folder"
+    family = "no"
     settings = NoSettings()
 
     def pretrain(self, settings: Any, data: Path, out: Path) -> Path:
