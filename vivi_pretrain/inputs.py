@@ -29,7 +29,17 @@ class InputMaker:
     def __init__(self, settings: PretrainSettings, ranks: Ranks) -> None:
         self._seed, self._ranks = settings.seed, ranks
         area = (settings.min_area, settings.max_area)
-        self._videos = ViewSettings(size=settings.size, area=area, colour=settings.has_colour, hue=settings.hue)
+        noise = settings.colour_noise
+        recipe = ViewSettings()
+        self._videos = ViewSettings(
+            size=settings.size,
+            area=area,
+            colour=settings.has_colour,
+            hue=noise * recipe.hue,
+            power=noise * recipe.power,
+            scale=noise * recipe.scale,
+            shift=noise * recipe.shift,
+        )
         self._labelled = ViewSettings(size=settings.size, area=area, colour=False)
 
     def frames(self, frames: Tensor, sizes: NDArray[np.int32], step: int) -> Tensor:

@@ -127,7 +127,7 @@ SOURCES: Mapping[str, tuple[Mark, str]] = {
     "min_area": ("code", "s4l's inception crop"),
     "max_area": ("code", "s4l's inception crop"),
     "colour": ("code", "s4l: HSV noise with exemplars, none with rotation"),
-    "hue": ("code", "s4l"),
+    "colour_noise": ("code", "s4l: hue 0.1, exponent 2, factor 0.5, shift 0.1"),
     "steps": ("recalled", "120k, co-training 100k; uncertain"),
     "lr": ("recalled", "0.8, uncertain; assumed for co-training as well"),
     "warmup": ("assumed", "linear, 5,000 steps; the length is ours"),
@@ -172,7 +172,7 @@ def _idle(name: str, settings: PretrainSettings) -> bool:
     """Whether a setting has no effect in these settings."""
     return (
         (name.startswith("labelled") and settings.labelled_weight == 0)
-        or (name in ("exemplar_recipe", "same_video_negatives", "identity_size", "copies", "hue")
+        or (name in ("exemplar_recipe", "same_video_negatives", "identity_size", "copies", "colour_noise")
             and settings.shot_loss != "exemplar")
         or (name == "exemplar_margin" and settings.exemplar_recipe != "semi_hard")
         or (name in ("predictor", "predictor_hidden", "normalise_shots", "temperature")

@@ -47,7 +47,7 @@ class PretrainSettings:
         min_area: Smallest share of a frame's area that a crop covers.
         max_area: Largest.
         colour: Whether views get HSV noise; None: with the exemplar loss only.
-        hue: Hue noise: U(-hue, hue), where the circle is 1.
+        colour_noise: Strength of that noise; 1 is the recipe of s4l, small networks learn more from less.
         steps: Optimiser steps.
         lr: Peak learning rate.
         warmup: Steps of linear warm-up.
@@ -97,7 +97,7 @@ class PretrainSettings:
     min_area: float = 0.05
     max_area: float = 1.0
     colour: bool | None = None
-    hue: float = 0.1
+    colour_noise: float = 1.0
     steps: int = 120_000
     lr: float = 0.8
     warmup: int = 5_000
@@ -126,7 +126,15 @@ class PretrainSettings:
             _require(getattr(self, name) >= 1, f"{name}={getattr(self, name)} must be 1 or more")
         for name in ("predictor_hidden", "identity_size", "shot_size", "labelled_batch", "keep_states", "log_every"):
             _require(getattr(self, name) >= 1, f"{name}={getattr(self, name)} must be 1 or more")
-        for name in ("video_weight", "labelled_weight", "lr", "weight_decay", "momentum", "hue", "exemplar_margin"):
+        for name in (
+            "video_weight",
+            "labelled_weight",
+            "lr",
+            "weight_decay",
+            "momentum",
+            "colour_noise",
+            "exemplar_margin",
+        ):
             value = getattr(self, name)
             _require(math.isfinite(value) and value >= 0, f"{name}={value} must be a finite number, 0 or more")
         _require(math.isfinite(self.temperature) and self.temperature > 0, "temperature must be above 0")

@@ -82,12 +82,13 @@ class ImageSet:
 class Source(Protocol):
     """One place that an image set can be read from.
 
-    Positions count in the source's own listing order; the harness brings them into example order. Two further members
-    are optional, for data that somebody has ordered or split already:
+    Positions count in the source's own listing order; the harness brings them into example order. Further members are
+    optional, the first two for data that somebody has ordered or split already:
 
     - ``ordered: bool``: True where the listing order is the example order, so that positions are taken as they are.
     - ``vtab_split(split: str) -> Sequence[tuple[str, int]] | None``: the (source split, position) of each example of a
       VTAB split, in example order; None leaves it to the declared slices.
+    - ``files: Sequence[Path]``: the published files that are read, which preparing compares with the declared archives.
 
     Attributes:
         variant: Which data these are exactly, for instance ``caltech-sorted``; results of two variants never share

@@ -25,7 +25,8 @@ data_app = typer.Typer(
 app.add_typer(data_app)
 
 Suite = Annotated[str | None, typer.Option(help=f"All tasks of a suite ({DEFAULT_SUITE} if no task is given).")]
-Tasks = Annotated[list[str] | None, typer.Option("--task", "-t", help="A single task; may be repeated.")]
+NAMES = "Name of a task or of an image set"
+Tasks = Annotated[list[str] | None, typer.Option("--task", "-t", help=f"{NAMES}; may be repeated.")]
 Data = Annotated[list[Path] | None, typer.Option(help="Folder with data sets; may be repeated.")]
 Cache = Annotated[Path | None, typer.Option(help="Folder for prepared data and features.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
@@ -38,7 +39,7 @@ def status(
     """Show for each task what is here, in which variant, how far it is certified, and what has to be fetched."""
     from vtab_harness.cli import data_tables
 
-    rows = data_tables.status_rows(_tasks(suite, task), tuple(data or ()), cache)
+    rows = data_tables.status_rows(_tasks(suite, task), data_folders(data), cache)
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
@@ -47,7 +48,9 @@ def status(
 
 @data_app.command(epilog="Example: vtab data where kitti_distance")
 def where(
-    task: Annotated[list[str] | None, typer.Argument(help="Tasks; all of vtab-1k if none is given.")] = None,
+    task: Annotated[
+        list[str] | None, typer.Argument(help="Names of tasks or image sets; all of vtab-1k if none is given.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say which files to fetch by hand, from where, and where to put them."""
@@ -85,20 +88,24 @@ def prepare(
     """Decode data sets into the cache, each image set once; what is there already is skipped."""
     from vtab_harness.api.errors import OptionError, VtabError
     from vtab_harness.cli.data_progress import PrepareProgress
+    from vtab_harness.data.inventory import doubt_of
     from vtab_harness.data.prepared import SPLITS
     from vtab_harness.data.prepared import prepare as prepare_set
+    from vtab_harness.data.reports import listening
     from vtab_harness.data.tfds.build import build, tensorflow_datasets
 
     image_sets = image_sets_of(_tasks(suite, task))
-    roots, tfds = tuple(data or ()), None
+    # TensorFlow Datasets makes its folder itself.
+    roots, tfds = data_folders(data, made=via is not None), None
     if via is not None:
         if via != "tfds" or not roots:
             raise OptionError(f"--via {via} cannot be used.", "For instance: --via tfds --data ~/datasets")
         tfds = tensorflow_datasets()
         # A folder of its own, so that archives which lie beside it are not taken instead.
         roots = (roots[0] / "tensorflow_datasets",)
-    failed = []
-    with PrepareProgress(len(image_sets)) as progress:
+    failed: list[str] = []
+    doubts: list[str] = []
+    with PrepareProgress(len(image_sets)) as progress, listening(progress.reading):
         for image_set in image_sets:
             extra = [split for split in ("train", "val") if full and split in image_set.splits]
             progress.start(image_set.name)
@@ -114,6 +121,9 @@ def prepare(
                 raise typer.Exit(INTERRUPTED) from None
             else:
                 progress.finished(found.provenance.variant)
+                doubts.append(doubt_of(found))
+    for doubt in filter(None, doubts):
+        typer.secho(doubt, fg="yellow", err=True)
     if failed:
         typer.secho(f"Not prepared: {', '.join(failed)}.", fg="red", err=True)
         raise typer.Exit(1)
@@ -148,9 +158,60 @@ def verify(suite: Suite = None, task: Tasks = None, cache: Cache = None) -> None
 
 
 def _tasks(suite: str | None, names: list[str] | None) -> list[Task]:
+    return tasks_named(suite if suite or names else DEFAULT_SUITE, names or [])
+
+
+def tasks_named(suite: str | None, names: list[str]) -> list[Task]:
+    """Returns the tasks of a suite, or those with these names or with image sets of these names.
+
+    Raises:
+        OptionError: Neither or both are given.
+        UnknownNameError: A name is unknown; the message lists the nearest.
+    """
+    from vtab_harness import registry
+    from vtab_harness.api.errors import PluginError
     from vtab_harness.sweep.settings import choose_tasks
 
-    return choose_tasks(suite if suite or names else DEFAULT_SUITE, names or [])
+    known = registry.tasks.names()
+    if all(name in known for name in names):
+        return choose_tasks(suite, names)
+    of_image_set: dict[str, list[str]] = {}
+    for name in known:
+        try:
+            image_set = registry.tasks.get(name).image_set
+        except PluginError:
+            continue  # One that cannot be imported is nobody's image set.
+        of_image_set.setdefault(image_set.name, []).append(name)
+    for name in names:
+        if name not in known and name not in of_image_set:
+            raise registry.unknown_name("task or image set", name, [*known, *of_image_set])
+    chosen = [task for name in names for task in ([name] if name in known else of_image_set[name])]
+    return choose_tasks(suite, chosen)
+
+
+def data_folders(folders: list[Path] | None, made: bool = False) -> tuple[Path, ...]:
+    """Returns data folders, once it is clear that they are some.
+
+    Args:
+        folders: As given.
+        made: One that does not exist will be made.
+
+    Raises:
+        OptionError: One does not exist, or is a file.
+    """
+    from vtab_harness.api.errors import OptionError
+
+    for folder in folders or ():
+        if folder.is_file():
+            raise OptionError(
+                f"--data {folder} is a file, and a folder is needed.",
+                f"Give the folder that it lies in: --data {folder.parent}",
+            )
+        if not made and not folder.exists():
+            raise OptionError(
+                f"--data {folder}: there is no such folder.", "Give the folder that your data sets lie in."
+            )
+    return tuple(folders or ())
 
 
 def image_sets_of(tasks: list[Task]) -> list[ImageSet]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vtab_harness.cli.data import INTERRUPTED, Tasks, data_app, image_sets_of
+from vtab_harness.cli.data import INTERRUPTED, Tasks, data_app, data_folders, image_sets_of, tasks_named
 
 Suite = Annotated[str | None, typer.Option(help="All tasks of a suite; there is no default, as vtab-1k is 85 GB.")]
 Folder = Annotated[Path, typer.Option(help="Data folder; each image set gets a folder in it.")]
@@ -27,13 +27,13 @@ def download(data: Folder, suite: Suite = None, task: Tasks = None, mirror: Mirr
     from vtab_harness.cli.data_tables import print_archives, to_fetch
     from vtab_harness.data.download import fetch, may_fetch
     from vtab_harness.data.inventory import look
-    from vtab_harness.sweep.settings import choose_tasks
 
+    data_folders([data], made=True)
     mirrors = mirror or []
     for url in mirrors:
         if not url.startswith(("http://", "https://")):
             raise OptionError(f"--mirror {url} is no web address.", "It begins with http:// or https://.")
-    image_sets = image_sets_of(choose_tasks(suite, task or []))
+    image_sets = image_sets_of(tasks_named(suite, task or []))
     # Those with an address of their own first: they may make the others unnecessary.
     plan = [
         (image_set, archive)

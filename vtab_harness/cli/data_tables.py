@@ -7,14 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 
 from vtab_harness.api.data import ImageSet
 from vtab_harness.api.tasks import Task
 from vtab_harness.cli.tables import make_table, show
-from vtab_harness.data.certificates import origin
+from vtab_harness.data.certificates import EXACT, origin
 from vtab_harness.data.inventory import Holding, survey
 from vtab_harness.data.prepared import SPLITS, PreparedSet
+from vtab_harness.data.reports import in_words
+
+_WIDE = 140
+"""Columns of a terminal from which on a table of files is not folded much."""
+_NEXT = """\
+What a program may fetch:  vtab data download --data FOLDER --task NAME
+Where to put the rest:     vtab data where NAME
+Then:                      vtab data prepare --data FOLDER"""
 
 
 def status_rows(tasks: Sequence[Task], roots: Sequence[Path], cache: Path | None) -> list[dict[str, Any]]:
@@ -32,18 +41,21 @@ def status_rows(tasks: Sequence[Task], roots: Sequence[Path], cache: Path | None
 def _row(task: Task, holding: Holding) -> dict[str, Any]:
     prepared = holding.prepared
     # What is only found has been compared with nothing yet.
-    stays = holding.variant if prepared is None else stamped(prepared, task)
+    stays = None if prepared is None else stamped(prepared, task)
     return {
         "task": task.name,
         "image_set": task.image_set.name,
         "state": holding.state,
         "source": _source(holding),
         "files": [str(path) for path in holding.files],
-        "variant": stays,
+        "variant": stays if holding.state != "damaged" else holding.variant,
+        "would_be": holding.variant if holding.state == "found" else None,
         "certified": certified(prepared, task) if prepared is not None else None,
         "certificates": {split: origin(task.image_set.name, split) for split in SPLITS},
         "bytes": holding.bytes,
         "problem": holding.problem or None,
+        "doubt": holding.doubt or None,
+        "archives": None if prepared is None else prepared.certificate().archives,
         "fetch": to_fetch(holding),
     }
 
@@ -69,6 +81,8 @@ def certified(prepared: PreparedSet, task: Task | None = None) -> str:
     certificate = prepared.certificate(task)
     if certificate.certified != certificate.declared:
         return "no certificate"
+    if certificate.untold and not certificate.differing:
+        return "nothing: other files" if certificate.archives == "differs" else "nothing: files unknown"
     words = [", ".join(certificate.exact)] if certificate.exact else []
     words += [f"{', '.join(certificate.differing)} differ"] if certificate.differing else []
     return "; ".join(words) or "nothing"
@@ -98,31 +112,44 @@ def print_status(rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         place = (row["image_set"], row["variant"] or "")
         # The second task of an image set uses no more disk.
-        disk = "shared" if place in shown else size(row["bytes"])
+        disk = "shared" if place in shown else in_words(row["bytes"])
         shown.add(place)
-        cells = [row["task"], row["state"], row["source"], row["variant"] or "", row["certified"] or ""]
+        cells = [row["task"], row["state"], row["source"], _variant(row), row["certified"] or ""]
         table.add_row(*(escape(cell) for cell in cells), disk if row["bytes"] else "")
     show(table)
     fetch: dict[tuple[str, str], dict[str, Any]] = {}
     problems: dict[str, None] = {}
+    doubts: dict[str, None] = {}
     for row in rows:
         fetch |= {(item["image_set"], item["file"]): item for item in row["fetch"]}
         # What is missing altogether stands in the table of files.
         if row["problem"] and row["state"] != "missing":
             problems[row["problem"]] = None
+        if row["doubt"]:
+            doubts[row["doubt"]] = None
     for problem in problems:
         typer.secho(problem, fg="red")
+    for doubt in doubts:
+        typer.secho(doubt, fg="yellow")
     if fetch:
         print_archives("To fetch", list(fetch.values()))
-        typer.echo(
-            "What may be fetched by a program: vtab data download --data FOLDER --task TASK. Where to put the rest:"
-            " vtab data where. Then: vtab data prepare --data FOLDER"
-        )
+        typer.echo(_NEXT)
+
+
+def _variant(row: dict[str, Any]) -> str:
+    """Returns the variant in words: what is only found has been compared with nothing yet."""
+    if row["state"] != "found":
+        return row["variant"] or ""
+    return "(would be checked)" if row["would_be"] in (None, EXACT) else f"(would be {row['would_be']})"
 
 
 def print_archives(title: str, rows: Sequence[dict[str, Any]]) -> None:
     """Prints which files to fetch."""
     if not rows:
+        return
+    console = Console()
+    if console.is_terminal and console.width < _WIDE:
+        _list_archives(title, rows)
         return
     columns = [("image set", "left"), ("file", "left"), ("bytes", "right"), ("sha256", "left"), ("page", "left")]
     table = make_table(title, columns)
@@ -133,11 +160,11 @@ def print_archives(title: str, rows: Sequence[dict[str, Any]]) -> None:
     show(table)
 
 
-def size(count: int) -> str:
-    """Returns bytes in words."""
-    value, unit = float(count), "B"
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if value < 1000 or unit == "TB":
-            break
-        value /= 1000
-    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+def _list_archives(title: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Prints one fact a line: what a table would fold could not be copied."""
+    typer.echo(title)
+    for row in rows:
+        count = "size unknown" if row["bytes"] is None else f"{row['bytes']:,} bytes"
+        facts = [row["file"], count, f"sha256 {row['sha256'] or 'unknown'}", row["page"]]
+        typer.echo("\n".join([f"\n{row['image_set']}", *(f"  {fact}" for fact in facts if fact)]))
+    typer.echo()

@@ -66,6 +66,7 @@ class Caltech101:
     Attributes:
         variant: Says how the splits were drawn.
         path: The archive or folder.
+        files: The same.
     """
 
     variant = "caltech-sorted"
@@ -86,6 +87,7 @@ class Caltech101:
             archives: The published files, which a damaged one is compared with.
         """
         self.path = path
+        self.files = (path,)
         self._archives = archives
         self._sizes = sizes
         self._keys = membership(sizes, strays)

@@ -25,6 +25,8 @@ EXACT = "vtab-1k"
 UNVERIFIED = "unverified"
 """The variant of data that should be certified and are not."""
 LEARNED_FROM = ("train800", "val200")
+POSITIONAL = frozenset({"cifar100", "dsprites", "patch_camelyon", "smallnorb", "svhn_cropped"})
+"""Image sets whose keys only count the examples of a file, so that the keys of any file of that shape are right."""
 STAND_IN = "tfds-position-"
 """Keys that begin so only count examples, where a prepared TFDS directory does not tell their real ones."""
 
@@ -61,6 +63,7 @@ class Certificate:
         labels: The same for the labels of one task; empty where no task was asked for.
         nameless: The keys only count examples, so that labels alone can tell.
         stands_for: By split of another length than the certified one, which of them its verdict is about.
+        archives: Whether the files that the data were read from are the published ones.
     """
 
     image_set: str
@@ -70,6 +73,12 @@ class Certificate:
     labels: Mapping[str, Verdict] = field(default_factory=dict)
     nameless: bool = False
     stands_for: Mapping[str, str] = field(default_factory=dict)
+    archives: Verdict = "unknown"
+
+    @property
+    def untold(self) -> bool:
+        """Whether keys tell nothing about the content of this image set, nor do the files that were read."""
+        return self.image_set in POSITIONAL and self.archives != "exact"
 
     @property
     def differing(self) -> tuple[str, ...]:
@@ -81,7 +90,12 @@ class Certificate:
 
     @property
     def exact(self) -> tuple[str, ...]:
-        """Splits that are certified: by their keys, or by the labels where keys tell nothing; and nothing differs."""
+        """Splits that are certified: by their keys, or by the labels where there are no keys; and nothing differs.
+
+        None, where keys are positions and the files are not the published ones.
+        """
+        if self.untold:
+            return ()
         labels = {split: self.labels.get(split, "unknown") for split in self.keys}
         return tuple(
             split
@@ -98,6 +112,7 @@ def compare(
     task: str | None = None,
     nameless: bool = False,
     parts: Mapping[str, CertifiedPart] | None = None,
+    archives: Verdict = "unknown",
 ) -> Certificate:
     """Compares fingerprints with the certificates.
 
@@ -108,6 +123,7 @@ def compare(
         task: Name of the task that the labels belong to.
         nameless: The keys are stand-ins and not compared.
         parts: By split of another length than the certified ones, what it holds of them.
+        archives: Whether the files that the data were read from are the published ones.
     """
     certified = _certificates()["image_sets"].get(image_set, {})
     labels = _certificates()["tasks"].get(task, {})
@@ -131,15 +147,17 @@ def compare(
             keys_found[split] = "exact" if same else "differs"
         if known and part.labels is not None and labels_found.get(split) == "unknown":
             labels_found[split] = _verdict(part.labels, labels.get(part.of))
-    return Certificate(image_set, declared, certified.get("variant"), keys_found, labels_found, nameless, stands_for)
+    return Certificate(
+        image_set, declared, certified.get("variant"), keys_found, labels_found, nameless, stands_for, archives
+    )
 
 
 def stamp(certificate: Certificate) -> str:
     """Returns the variant that records carry.
 
     ``vtab-1k`` is a claim that has to be proved: nothing may differ, and train800 and val200 must be certified, or
-    splits of another length that stand for them. Any other variant is a name for other data and stays, unless it has
-    certificates that say it is something else.
+    splits of another length that stand for them; where keys are positions, the files must be the published ones.
+    Any other variant is a name for other data and stays, unless it has certificates that say it is something else.
     """
     if certificate.differing:
         return UNVERIFIED

@@ -9,8 +9,10 @@ from typing import Literal
 
 from vtab_harness.api.data import ImageSet, Source
 from vtab_harness.api.errors import DataError, NotFoundError
+from vtab_harness.data.certificates import EXACT, POSITIONAL, UNVERIFIED
 from vtab_harness.data.learning import selections, with_selections
 from vtab_harness.data.prepared import SPLITS, PreparedSet, open_source, prepared_folder
+from vtab_harness.data.raw.find import archives_in
 from vtab_harness.data.tfds.directory import find_directory
 
 State = Literal["prepared", "damaged", "found", "incomplete", "missing"]
@@ -28,6 +30,7 @@ class Holding:
         bytes: Disk used by what is prepared.
         files: Published files that lie in the data folders, or a directory that TFDS has prepared.
         problem: What is wrong or missing, and what to do about it.
+        doubt: Why data that can be used may not be the published ones, and what to do about it.
     """
 
     image_set: ImageSet
@@ -37,6 +40,7 @@ class Holding:
     bytes: int = 0
     files: tuple[Path, ...] = ()
     problem: str = ""
+    doubt: str = ""
 
 
 def prepared_splits(image_set: ImageSet, cache: Path | None) -> dict[Path, list[str]]:
@@ -59,7 +63,7 @@ def survey(image_set: ImageSet, roots: Sequence[Path], cache: Path | None) -> li
         roots: Data folders.
         cache: Cache folder; `default_cache` if None.
     """
-    files = _files(image_set, roots)
+    files = archives_in(image_set, roots)
     holdings = []
     for folder, splits in prepared_splits(image_set, cache).items():
         if not set(SPLITS) <= set(splits):
@@ -70,27 +74,62 @@ def survey(image_set: ImageSet, roots: Sequence[Path], cache: Path | None) -> li
         except DataError as error:
             holdings.append(Holding(image_set, "damaged", folder.name, None, used, files, str(error)))
         else:
-            holdings.append(Holding(image_set, "prepared", folder.name, prepared, used, files))
+            holdings.append(
+                Holding(image_set, "prepared", folder.name, prepared, used, files, doubt=doubt_of(prepared))
+            )
     return holdings or [look(image_set, roots)]
 
 
 def look(image_set: ImageSet, roots: Sequence[Path]) -> Holding:
     """Looks for an image set in data folders only, whether it was prepared or not."""
-    files = _files(image_set, roots)
+    files = archives_in(image_set, roots)
     try:
         source = _quickly_opened(image_set, roots)
     except DataError as error:
         return Holding(image_set, "incomplete" if files else "missing", files=files, problem=str(error))
     # A publisher may pack the same files anew, so that this is a doubt rather than an error.
-    problem = "\n".join(
-        f"{path} has {path.stat().st_size:,} bytes, and the published file {archive.size:,}."
+    doubt = "\n".join(
+        f"{path} has {path.stat().st_size:,} bytes, and the published file {archive.size:,}:"
+        " it is another edition, or damaged."
+        f"\n  {_consequence(image_set)} Fetch it again from {archive.page or 'its publisher'}"
         for path in files
         for archive in image_set.archives
         if archive.name == path.name and archive.size not in (None, path.stat().st_size)
     )
     if isinstance(source, Path):
-        return Holding(image_set, "found", files=(*files, source))
-    return Holding(image_set, "found", source.variant, files=files, problem=problem)
+        return Holding(image_set, "found", files=(*files, source), doubt=doubt)
+    return Holding(image_set, "found", source.variant, files=files, doubt=doubt)
+
+
+def _consequence(image_set: ImageSet) -> str:
+    if image_set.name in POSITIONAL:
+        return f"What can be read of it is used, and results are stamped {UNVERIFIED}."
+    return "What can be read of it is used, and certified as far as its examples have the published names."
+
+
+def doubt_of(prepared: PreparedSet) -> str:
+    """Says why a prepared set may not be the published data, and what to do about it; empty where nothing does.
+
+    That keys or labels differ from the certificates is not among it.
+    """
+    name = prepared.image_set.name
+    again = f"delete {prepared.folder}, and prepare it again."
+    if others := prepared.other_archives:
+        # Where keys are names, they are certified whatever file they came in.
+        meaning = f"results are stamped {UNVERIFIED}" if name in POSITIONAL else "only its keys are certified"
+        verb = "is not the published file of its name" if len(others) == 1 else "are not the published files"
+        return (
+            f"{name} was prepared from {', '.join(others)}, which {verb}: {meaning}.\n"
+            f"  To replace it, put the published file there, {again}"
+        )
+    if prepared.variant == EXACT and prepared.certificate().untold:
+        return (
+            f"{name} was not prepared from the published files as they are, but from unpacked ones, from a directory of"
+            f" TFDS,\n  or by an earlier version that did not compare them. Keys are positions: results are stamped"
+            f" {UNVERIFIED}.\n  To certify it, put the published files, still packed and with no unpacked ones beside"
+            f" them, into the data folder,\n  {again}"
+        )
+    return ""
 
 
 def _quickly_opened(image_set: ImageSet, roots: Sequence[Path]) -> Source | Path:
@@ -100,12 +139,6 @@ def _quickly_opened(image_set: ImageSet, roots: Sequence[Path]) -> Source | Path
     except NotFoundError:
         directory = find_directory(image_set, roots) if image_set.tfds else None
         return open_source(image_set, roots) if directory is None else directory
-
-
-def _files(image_set: ImageSet, roots: Sequence[Path]) -> tuple[Path, ...]:
-    folders = [folder for root in roots for folder in (root, root / image_set.name)]
-    places = [folder / archive.name for archive in image_set.archives for folder in folders]
-    return tuple(path for path in places if path.is_file())
 
 
 def verify(image_set: ImageSet, cache: Path | None) -> dict[Path, DataError | None]:

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from vtab_harness.api.data import ImageSet
 from vtab_harness.api.errors import DataError
 
-SCHEMA = 1
+SCHEMA = 2
+_READABLE = (1, SCHEMA)
+"""The first did not say yet which archives were read."""
 MANIFEST = "manifest.json"
 PIXELS = "pixels.bin"
 """All images one after another, (H, W, C) uint8 each, in example order."""
@@ -39,6 +41,21 @@ class FileRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ArchiveRecord:
+    """A file or folder that a split was prepared from.
+
+    Attributes:
+        name: Without its folders.
+        bytes: Size; None of a folder.
+        sha256: In hex; None where there was nothing to compare it with, or the size was another already.
+    """
+
+    name: str
+    bytes: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """Describes one prepared split.
 
@@ -53,6 +70,7 @@ class Manifest:
         pixels: Fingerprint of the images in order.
         files: File name -> size and hash.
         harness: Version of the harness that prepared it.
+        archives: What it was prepared from; empty where the source or an earlier version of the harness does not say.
         schema: Version of this description.
     """
 
@@ -66,6 +84,7 @@ class Manifest:
     pixels: str
     files: Mapping[str, FileRecord]
     harness: str
+    archives: tuple[ArchiveRecord, ...] = ()
     schema: int = SCHEMA
 
     def save(self, folder: Path) -> None:
@@ -81,10 +100,11 @@ class Manifest:
         """
         try:
             raw = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            if raw["schema"] != SCHEMA:
+            if raw["schema"] not in _READABLE:
                 raise damaged(folder, f"was prepared by another version of the harness ({raw.get('harness')})")
             raw["files"] = {name: FileRecord(**record) for name, record in raw["files"].items()}
             raw["slices"] = tuple((split, start, stop) for split, start, stop in raw["slices"])
+            raw["archives"] = tuple(ArchiveRecord(**record) for record in raw.get("archives", ()))
             return cls(**raw)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise damaged(folder, f"has no readable {MANIFEST}: {error}") from error

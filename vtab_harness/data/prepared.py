@@ -27,8 +27,19 @@ from vtab_harness.api.errors import DataError, StorageError
 from vtab_harness.api.labels import LabelRule
 from vtab_harness.api.tasks import Task
 from vtab_harness.data.certificates import LEARNED_FROM, STAND_IN, Certificate, CertifiedPart, compare, places, stamp
-from vtab_harness.data.manifest import ANNOTATIONS, KEYS, MANIFEST, PIXELS, SHAPES, Manifest, damaged, pixel_fingerprint
+from vtab_harness.data.manifest import (
+    ANNOTATIONS,
+    KEYS,
+    MANIFEST,
+    PIXELS,
+    SHAPES,
+    ArchiveRecord,
+    Manifest,
+    damaged,
+    pixel_fingerprint,
+)
 from vtab_harness.data.order import keys_fingerprint
+from vtab_harness.data.published import compare_files, differing_files, read_files
 from vtab_harness.data.sources import open_any
 from vtab_harness.data.split_writer import Progress, write_splits
 
@@ -196,7 +207,17 @@ class PreparedSet:
         self, prints: Mapping[str, Mapping[str, str]], task: str | None, rule: LabelRule | None
     ) -> Certificate:
         parts = self._certified_parts(rule)
-        return compare(self.image_set.name, self.variant, prints, task, self.nameless, parts)
+        archives = compare_files(self.image_set, self._archives)
+        return compare(self.image_set.name, self.variant, prints, task, self.nameless, parts, archives)
+
+    @property
+    def _archives(self) -> list[ArchiveRecord]:
+        return read_files(list(self.manifests.values()))
+
+    @property
+    def other_archives(self) -> list[str]:
+        """Names of files that this was prepared from and that are not the published ones of these names."""
+        return differing_files(self.image_set, self._archives)
 
     def _certified_parts(self, rule: LabelRule | None) -> dict[str, CertifiedPart]:
         """Returns, where train800 and val200 were not prepared themselves, what other splits hold of them."""
@@ -290,7 +311,8 @@ def prepare(
                 found = PreparedSet(image_set, base / source.variant, splits)
     except OSError as error:
         raise StorageError(
-            f"The cache folder {base} cannot be written: {error}", "Mend its permissions, or choose another one."
+            f"The cache folder {base} cannot be written: {error}",
+            "Choose a folder with --cache in which you may write.",
         ) from error
     return found
 

@@ -24,11 +24,14 @@ from vtab_harness.data.manifest import (
     KEYS,
     PIXELS,
     SHAPES,
+    ArchiveRecord,
     FileRecord,
     Manifest,
     pixel_fingerprint,
 )
 from vtab_harness.data.order import examples_by_split, keys_fingerprint
+from vtab_harness.data.published import Hashing, files_of
+from vtab_harness.data.reports import named, report
 
 Progress = Callable[[int, int], None]
 """Called with the images done so far and their total."""
@@ -110,8 +113,14 @@ class SplitWriter:
         """Returns about how many bytes the arrived images will take in all, judging by those seen."""
         return round(self.written / max(self.arrived, 1) * len(self.examples))
 
-    def finish(self, image_set: ImageSet, split: str, source: Source) -> None:
+    def finish(self, image_set: ImageSet, split: str, source: Source, archives: tuple[ArchiveRecord, ...] = ()) -> None:
         """Brings the images into example order and writes everything that goes with them.
+
+        Args:
+            image_set: The declaration.
+            split: VTAB split.
+            source: Gives keys and annotations.
+            archives: What the source was read from.
 
         Raises:
             DataError: Images are missing, or the annotations do not fit.
@@ -142,6 +151,7 @@ class SplitWriter:
             pixels=pixel_fingerprint(self.shapes, files[PIXELS].sha256),
             files=files,
             harness=__version__,
+            archives=archives,
         ).save(self.folder)
 
     def _pixels(self) -> FileRecord:
@@ -203,6 +213,8 @@ def write_splits(
         StorageError: There is no room.
         OSError: Any other failure to write.
     """
+    if files := files_of(source):
+        report(f"reading {named(files)}")
     examples = examples_by_split(image_set, source, list(folders))
     # In example order, so that sources that can choose (procedural ones, folders) deliver in it.
     union = list(dict.fromkeys(example for of_split in examples.values() for example in of_split))
@@ -213,6 +225,7 @@ def write_splits(
         writers = {split: SplitWriter(folder, examples[split]) for split, folder in folders.items()}
         for writer in writers.values():
             stack.callback(writer.abandon)
+        hashing = stack.enter_context(Hashing(image_set, source))
         try:
             for done, (name, position, image) in enumerate(source.images(wanted), start=1):
                 if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (1, 3) or image.size == 0:
@@ -224,8 +237,11 @@ def write_splits(
                     writer.add((name, position), image)
                 if progress is not None:
                     progress(done, len(union))
+            if waiting := hashing.waiting:
+                report(f"comparing {named(waiting)} with the published sha256")
+            archives = hashing.records()
             for split, writer in writers.items():
-                writer.finish(image_set, split, source)
+                writer.finish(image_set, split, source, archives)
         except OSError as error:
             if error.errno not in _NO_ROOM:
                 raise

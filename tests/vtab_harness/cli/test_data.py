@@ -11,14 +11,18 @@ from typing import Any
 
 import pytest
 from click.testing import Result
+from rich.console import Console
 from typer.testing import CliRunner
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
+from tiny_source import cifar100
+
 from vtab_harness import registry
-from vtab_harness.api.data import Slice
+from vtab_harness.api.data import ImageSet, Slice
 from vtab_harness.api.errors import OptionError, UnknownNameError
-from vtab_harness.cli import data, data_progress
+from vtab_harness.cli import data, data_progress, data_tables
 from vtab_harness.cli.app import app
-from vtab_harness.cli.data_tables import size
+from vtab_harness.data.reports import in_words
 
 Vtab = Callable[..., Result]
 
@@ -61,8 +65,82 @@ def test_status_lists_only_what_is_not_there_yet(vtab: Vtab, tmp_path: Path) -> 
     assert row["state"] == "incomplete"
     assert [item["file"] for item in row["fetch"]] == ["102flowers.tgz", "imagelabels.mat"]
     assert (
-        "oxford_flowers102 was not found" in vtab("status", "-t", "oxford_flowers102", "--data", str(tmp_path)).output
+        "oxford_flowers102 is incomplete: none of imagelabels.mat, flowers-102/imagelabels.mat is in"
+        in vtab("status", "-t", "oxford_flowers102", "--data", str(tmp_path)).output
     )
+
+
+def test_found_is_no_claim_yet(vtab: Vtab, tmp_path: Path) -> None:
+    (tmp_path / "train_32x32.mat").write_bytes(b"")
+    (tmp_path / "test_32x32.mat").write_bytes(b"")
+    asked = ("status", "-t", "svhn", "-t", "mini_digits", "--data", str(tmp_path))
+    svhn, digits = rows(vtab(*asked, "--json"))
+    assert (svhn["state"], svhn["variant"], svhn["would_be"]) == ("found", None, "vtab-1k")
+    assert (digits["variant"], digits["would_be"]) == (None, "mini-1")
+    printed = vtab(*asked).output
+    assert "(would be checked)" in printed
+    assert "(would be mini-1)" in printed
+    assert "it is another edition, or damaged" in printed
+    assert "results are stamped unverified. Fetch it again from http" in printed
+
+
+def test_prepared_from_another_file_says_so(vtab: Vtab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = cifar100("exact")
+    for archive, variant, certified in (
+        (declared.archives[0], "vtab-1k", "train800, val200, test"),
+        (replace(declared.archives[0], sha256="0" * 64), "unverified", "nothing: other files"),
+    ):
+        task = replace(registry.tasks.get("cifar100"), image_set=replace(declared, archives=(archive,)))
+        monkeypatch.setattr(data, "_tasks", lambda suite, names, task=task: [task])
+        result = vtab("prepare")
+        assert result.exit_code == 0
+        assert f"as {variant}" in result.output
+        assert ("which is not the published file" in result.output) == (variant == "unverified")
+        (row,) = rows(vtab("status", "--json"))
+        assert (row["variant"], row["archives"]) == (variant, "exact" if variant == "vtab-1k" else "differs")
+        assert row["certified"].startswith(certified)
+        assert ("which is not the published file" in vtab("status").output) == (variant == "unverified")
+        assert f"cifar100: intact; {variant}; certified: {certified}" in vtab("verify").output
+
+
+@pytest.mark.parametrize(("there", "message"), [(False, "there is no such folder"), (True, "is a file, and a folder")])
+def test_data_has_to_be_a_folder(vtab: Vtab, tmp_path: Path, there: bool, message: str) -> None:
+    path = tmp_path / "some.zip"
+    if there:
+        path.write_bytes(b"")
+    for command in ("status", "prepare"):
+        error = vtab(command, "-t", "mini_digits", "--data", str(path)).exception
+        assert isinstance(error, OptionError)
+        assert f"--data {path}" in error.message
+        assert message in error.message
+
+
+def test_image_sets_stand_for_their_tasks() -> None:
+    named = [
+        task.name for task in data.tasks_named(None, ["dsprites", "mini_sprites", "cifar100", "dsprites_location"])
+    ]
+    expected = ["dsprites_location", "dsprites_orientation", "mini_location", "mini_orientation", "cifar100"]
+    assert named == expected
+    assert "dsprites_ndarray" in CliRunner().invoke(app, ["data", "where", "dsprites"]).output
+    with pytest.raises(UnknownNameError, match="Unknown task or image set 'dsprite'[\\s\\S]*'dsprites'"):
+        data.tasks_named(None, ["dsprite"])
+
+
+def test_files_can_be_copied_from_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(data_tables, "Console", lambda: Console(force_terminal=True, width=80))
+    found = [row for image_set in ("dsprites", "resisc45") for row in data_tables.archive_rows(image_set_of(image_set))]
+    data_tables.print_archives("What to fetch", found)
+    lines = capsys.readouterr().out.splitlines()
+    for row in found:
+        assert f"  {row['file']}" in lines
+        assert f"  {row['page']}" in lines
+        assert f"  sha256 {row['sha256'] or 'unknown'}" in lines
+
+
+def image_set_of(name: str) -> ImageSet:
+    return data.tasks_named(None, [name])[0].image_set
 
 
 def test_where() -> None:
@@ -93,7 +171,8 @@ def test_prepare_goes_on_after_a_failure_and_says_so(vtab: Vtab) -> None:
 
 
 def test_prepare_says_how_long_it_takes_where_there_is_no_terminal(vtab: Vtab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data_progress, "SECONDS_BETWEEN_LINES", 0.0)
+    for name in ("SECONDS_BETWEEN_LINES", "SECONDS_BEFORE_ESTIMATE"):
+        monkeypatch.setattr(data_progress, name, 0.0)
     assert "[1/1] mini_digits: 900 of 1797 images, about " in vtab("prepare", "-t", "mini_digits").output
 
 
@@ -177,4 +256,4 @@ def test_help_imports_neither_torch_nor_numpy() -> None:
 
 @pytest.mark.parametrize(("count", "words"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (2_500_000_000, "2.5 GB")])
 def test_sizes_in_words(count: int, words: str) -> None:
-    assert size(count) == words
+    assert in_words(count) == words

@@ -42,7 +42,7 @@ def test_published_order_is_the_certified_one(name: str) -> None:
     assert len({(split, key) for split, keys in found.items() for key in keys}) == 1000
     variant = SHIPPED["image_sets"][name]["variant"]
     prints = {split: {"keys": keys_fingerprint(keys)} for split, keys in found.items()}
-    certificate = compare(name, variant, prints)
+    certificate = compare(name, variant, prints, archives="exact")
     assert certificate.keys == dict.fromkeys(LEARNED_FROM, "exact")
     assert stamp(certificate) == variant
     swapped = {"train800": {"keys": keys_fingerprint([*found["train800"][1::-1], *found["train800"][2:]])}}
@@ -87,7 +87,11 @@ def test_sources_give_the_certified_keys(name: str, tmp_path: Path) -> None:
     found = examples_by_split(image_set, source, SPLITS)
     keys = {split: source.keys(split) for split in image_set.sizes}
     prints = {split: {"keys": keys_fingerprint(keys[of][at] for of, at in found[split])} for split in SPLITS}
-    assert compare(name, source.variant, prints).exact == SPLITS
+    certificate = compare(name, source.variant, prints)
+    assert certificate.keys == dict.fromkeys(SPLITS, "exact")
+    # Any file of the right shape has the keys that are made up for it.
+    assert certificate.exact == (() if name in POSITIONAL else SPLITS)
+    assert compare(name, source.variant, prints, archives="exact").exact == SPLITS
 
 
 def test_exact_data_is_stamped_vtab_1k(fresh: Path) -> None:
@@ -97,6 +101,39 @@ def test_exact_data_is_stamped_vtab_1k(fresh: Path) -> None:
     task = replace(registry.tasks.get("cifar100"), image_set=prepared.image_set)
     assert prepared.certificate(task).labels == dict.fromkeys(SPLITS, "unknown")
     assert prepared.task_provenance(task.label, task.name).variant == "vtab-1k"
+
+
+def test_right_keys_of_another_file_prove_nothing(fresh: Path) -> None:
+    declared = cifar100("exact")
+    (archive,) = declared.archives
+    prepare(declared, [], fresh)
+    # What was read is compared anew whenever the data are opened.
+    for other, verdict in {
+        replace(archive, sha256="0" * 64): "differs",
+        replace(archive, size=5): "differs",
+        replace(archive, sha256=None): "unknown",
+        replace(archive, name="another.zip"): "unknown",
+    }.items():
+        opened = prepare(replace(declared, archives=(other,)), [], fresh)
+        assert opened.certificate().archives == verdict
+        assert opened.provenance.variant == "unverified"
+    assert prepare(declared, [], fresh).provenance.variant == "vtab-1k"
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_manifests_that_do_not_say_what_was_read(fresh: Path, kept: bool) -> None:
+    """The harness wrote none of it at first; such folders open, and their positions are no proof."""
+    prepared = prepare(cifar100("exact"), [], fresh)
+    path = prepared.folder / "val200" / "manifest.json"
+    content = json.loads(path.read_text())
+    content["schema"] = 1
+    if not kept:
+        del content["archives"]
+    path.write_text(json.dumps(content))
+    opened = prepare(cifar100("exact"), [], fresh)
+    assert opened.certificate().archives == ("exact" if kept else "unknown")
+    assert opened.provenance.variant == ("vtab-1k" if kept else "unverified")
+    opened.verify()
 
 
 def test_other_examples_are_unverified_and_keep_their_folder(fresh: Path) -> None:
@@ -130,14 +167,15 @@ def test_other_labels_are_unverified() -> None:
     keys = SHIPPED["image_sets"]["dsprites"]["keys"]
     labels = SHIPPED["tasks"]["dsprites_location"]
     prints = {split: {"keys": keys[split]["sha256"], "labels": labels[split]["sha256"]} for split in SPLITS}
-    right = compare("dsprites", "vtab-1k", prints, "dsprites_location")
+    right = compare("dsprites", "vtab-1k", prints, "dsprites_location", archives="exact")
     assert right.labels == dict.fromkeys(SPLITS, "exact")
     assert stamp(right) == "vtab-1k"
-    wrong = compare("dsprites", "vtab-1k", prints, "dsprites_orientation")
+    wrong = compare("dsprites", "vtab-1k", prints, "dsprites_orientation", archives="exact")
     assert wrong.differing == tuple(f"labels of {split}" for split in SPLITS)
     assert wrong.exact == ()
     assert stamp(wrong) == "unverified"
-    assert stamp(compare("dsprites", "vtab-1k", prints)) == "vtab-1k", "labels of an unknown task are not compared"
+    unknown = compare("dsprites", "vtab-1k", prints, archives="exact")
+    assert stamp(unknown) == "vtab-1k", "labels of an unknown task are not compared"
 
 
 def test_keys_that_only_count_are_not_compared(fresh: Path) -> None:
@@ -146,13 +184,13 @@ def test_keys_that_only_count_are_not_compared(fresh: Path) -> None:
     assert prepared.provenance.variant == "unverified"
 
 
-def test_labels_certify_where_keys_only_count() -> None:
-    labels = SHIPPED["tasks"]["dsprites_location"]
+def test_labels_certify_where_there_are_no_keys() -> None:
+    labels = SHIPPED["tasks"]["eurosat"]
     prints = {split: {"keys": "of stand-ins", "labels": labels[split]["sha256"]} for split in SPLITS}
-    by_labels = compare("dsprites", "vtab-1k", prints, "dsprites_location", nameless=True)
+    by_labels = compare("eurosat", "vtab-1k", prints, "eurosat", nameless=True)
     assert (by_labels.exact, stamp(by_labels)) == (SPLITS, "vtab-1k")
-    for task in ("dsprites_orientation", "no such task"):
-        assert stamp(compare("dsprites", "vtab-1k", prints, task, nameless=True)) == "unverified"
+    for task in ("resisc45", "no such task"):
+        assert stamp(compare("eurosat", "vtab-1k", prints, task, nameless=True)) == "unverified"
 
 
 def test_at_least_17_tasks_certify_what_is_learned_from() -> None:

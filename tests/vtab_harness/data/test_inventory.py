@@ -40,11 +40,26 @@ def test_missing_incomplete_and_found(tmp_path: Path) -> None:
     (incomplete,) = survey(FLOWERS, [tmp_path], tmp_path / "cache")
     assert incomplete.state == "incomplete"
     assert [path.name for path in incomplete.files] == ["setid.mat"]
+    assert "none of imagelabels.mat, flowers-102/imagelabels.mat is in" in incomplete.problem
+    assert "found: setid.mat" in incomplete.problem
     (tmp_path / "EuroSAT.zip").write_bytes(b"cut off")
     (found,) = survey(EUROSAT, [tmp_path], tmp_path / "cache")
     assert found.state == "found"
-    assert "has 7 bytes, and the published file 94,280,567" in found.problem
+    assert "has 7 bytes, and the published file 94,280,567" in found.doubt
+    assert "Fetch it again from https://" in found.doubt
     assert not (tmp_path / "cache").exists(), "looking writes nothing"
+
+
+def test_doubts_of_what_was_prepared(fresh: Path) -> None:
+    declared = cifar100("exact")
+    prepare(declared, [], fresh)
+    assert [holding.doubt for holding in survey(declared, [], fresh)] == [""]
+    (archive,) = declared.archives
+    (other,) = survey(replace(declared, archives=(replace(archive, sha256="0" * 64),)), [], fresh)
+    assert other.doubt.startswith("cifar100 was prepared from tiny_source.py, which is not the published file")
+    assert "results are stamped unverified" in other.doubt
+    (unknown,) = survey(replace(declared, archives=()), [], fresh)
+    assert unknown.doubt.startswith("cifar100 was not prepared from the published files as they are")
 
 
 def test_prepared_tfds_directory_is_found_without_reading_it(tmp_path: Path) -> None:

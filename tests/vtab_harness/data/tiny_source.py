@@ -1,5 +1,6 @@
 """Sources with the keys of CIFAR-100 and images of one pixel, for tests of certificates."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,12 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vtab_harness.api.data import ImageSet
+from vtab_harness.api.data import Archive, ImageSet
 from vtab_harness.tasks.vtab_1k.cifar100 import IMAGE_SET
 
 
 class Tiny:
-    """Keys are positions, counted from `first`."""
+    """Keys are positions, counted from `first`; this module stands for the archive that is read."""
+
+    files = (Path(__file__),)
 
     def __init__(self, image_set: ImageSet, variant: str, first: int = 0) -> None:
         self._set, self.variant, self._first = image_set, variant, first
@@ -52,5 +55,7 @@ def nameless(image_set: ImageSet, roots: Sequence[Path]) -> Tiny:
 
 
 def cifar100(opener: str) -> ImageSet:
-    """Returns the declaration of CIFAR-100 with one of the sources above."""
-    return replace(IMAGE_SET, source=f"tiny_source:{opener}")
+    """Returns the declaration of CIFAR-100 with one of the sources above, and with what these read as its archive."""
+    content = Path(__file__).read_bytes()
+    archive = Archive(Path(__file__).name, len(content), hashlib.sha256(content).hexdigest())
+    return replace(IMAGE_SET, source=f"tiny_source:{opener}", archives=(archive,))

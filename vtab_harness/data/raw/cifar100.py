@@ -39,12 +39,14 @@ class Cifar100:
     Attributes:
         variant: Always the exact data: the keys are positions.
         path: The archive or folder.
+        files: The same.
     """
 
     variant = "vtab-1k"
 
     def __init__(self, image_set: ImageSet, path: Path) -> None:
         self.path = path
+        self.files = (path,)
         self._set = image_set
         self._labels: dict[str, NDArray[np.uint8]] = {}
 

@@ -44,12 +44,14 @@ class Clevr:
     Attributes:
         variant: Always the exact data: the keys are the published names.
         path: The zip or folder.
+        files: The same.
     """
 
     variant = "vtab-1k"
 
     def __init__(self, image_set: ImageSet, path: Path) -> None:
         self.path = path
+        self.files = (path,)
         self._set = image_set
         self._annotations: dict[str, Mapping[str, NDArray[Any]]] = {}
 

@@ -47,7 +47,8 @@ def open_source(image_set: ImageSet, roots: Sequence[Path]) -> Source:
         Members(image_set, locate(image_set, roots, (f"{name}.zip", f"{name}.zip.001", f"{_NAME}/{name}")))
         for name in ("train", "test")
     )
-    listings = read_lists(image_set, train_list, locate(image_set, roots, ("retinopathy_solution.csv",)))
+    test_list = locate(image_set, roots, ("retinopathy_solution.csv",))
+    listings = read_lists(image_set, train_list, test_list)
     places = [
         Place(train, _key_of, ("train",), complete=False),
         Place(test, _key_of, ("validation", "test"), complete=False),
@@ -56,7 +57,7 @@ def open_source(image_set: ImageSet, roots: Sequence[Path]) -> Source:
     def decoder(data: bytes, where: str) -> NDArray[np.uint8]:
         return stored_again(cv2, data, where, lambda image: btgraham(cv2, image), _QUALITY)
 
-    return ListedImages(listings, places, decoder)
+    return ListedImages(listings, places, decoder, [train_list, test_list])
 
 
 def read_lists(image_set: ImageSet, train: Path, test: Path) -> dict[str, Listing]:

@@ -18,10 +18,13 @@ from vtab_harness.data.raw.find import locate
 from vtab_harness.data.raw.listed import Listing, labels
 from vtab_harness.data.raw.members import Members
 from vtab_harness.data.raw.tfrecord import parse_example, records
+from vtab_harness.data.reports import named, report
 
 _ARCHIVE = "dmlab.tar.gz"
 _NAME = re.compile(r"dmlab-(train|validation|test)\.tfrecord(-(\d+)-of-(\d+))?")
 _CLASSES = 6
+_REPORTED = 64
+"""Records after which progress is reported."""
 
 
 def open_source(image_set: ImageSet, roots: Sequence[Path]) -> Source:
@@ -40,12 +43,14 @@ class Dmlab:
 
     Attributes:
         variant: Always the exact data: the keys decide.
+        files: The archive or folder.
     """
 
     variant = "vtab-1k"
 
     def __init__(self, members: Members) -> None:
         self._members = members
+        self.files = (members.path,)
         self._listings: dict[str, Listing] | None = None
 
     def keys(self, split: str) -> Sequence[str]:
@@ -69,7 +74,7 @@ class Dmlab:
         self, wanted: Mapping[str, Sequence[int]]
     ) -> Iterator[tuple[tuple[str, int], Callable[[], NDArray[np.uint8]]]]:
         targets = {(split, self.keys(split)[at]): at for split, positions in wanted.items() for at in positions}
-        for split, key, _, data in self._frames():
+        for split, key, _, data in self._frames(again=True):
             at = targets.pop((split, key), None)
             if at is not None:
                 yield (split, at), partial(decode, data, f"{self._members.path}: {split}: {key}")
@@ -86,10 +91,16 @@ class Dmlab:
             self._listings = {split: Listing(keys[split], labels(values[split])) for split in keys}
         return self._listings
 
-    def _frames(self) -> Iterator[tuple[str, str, int, bytes]]:
-        """Yields split, key, class and image file of every record."""
+    def _frames(self, again: bool = False) -> Iterator[tuple[str, str, int, bytes]]:
+        """Yields split, key, class and image file of every record.
+
+        Args:
+            again: The second pass. Checksums of the records are left to the first, since they take most of the time of
+                a pass; the tar's own, gzip's, is compared in both.
+        """
         seen: dict[str, set[int]] = {"train": set(), "validation": set(), "test": set()}
         expected = dict.fromkeys(seen, 1)
+        number = 0
         for member in self._members:
             name = _NAME.fullmatch(member.parts[-1])
             if name is None:
@@ -101,7 +112,7 @@ class Dmlab:
             expected[split] = count
             with self._members.reading():
                 file = member.open()
-                content = records(file)
+                content = records(file, checked=not again)
             while True:
                 # What the consumer raises must not pass through `reading`, hence no plain loop.
                 with self._members.reading():
@@ -109,11 +120,20 @@ class Dmlab:
                     frame = None if record is None else _frame(record, member.parts[-1])
                 if frame is None:
                     break
+                number += 1
+                if number % _REPORTED == 0:
+                    self._report(again)
                 yield split, *frame
             file.close()
         for split, count in expected.items():
             if len(seen[split]) != count:
                 raise self._members.wrong(f"holds {len(seen[split])} of {count} or more files of the {split} split")
+
+    def _report(self, again: bool) -> None:
+        """Says how much was read. Frames come unevenly, as most of them are wanted of one split only."""
+        size = self._members.path.stat().st_size if self._members.read_bytes else 0
+        what = f"{'reading' if again else 'listing'} {named([self._members.path])}"
+        report(what, self._members.read_bytes + size * again, 2 * size)
 
 
 def _frame(record: bytes, where: str) -> tuple[str, int, bytes]:

@@ -34,12 +34,14 @@ class Dsprites:
     Attributes:
         variant: Always the exact data: the keys are positions.
         path: The file.
+        files: The same.
     """
 
     variant = "vtab-1k"
 
     def __init__(self, image_set: ImageSet, path: Path) -> None:
         self.path = path
+        self.files = (path,)
         self._set = image_set
 
     def keys(self, split: str) -> Sequence[str]:

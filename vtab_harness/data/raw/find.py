@@ -35,13 +35,32 @@ def locate(image_set: ImageSet, roots: Sequence[Path], names: Sequence[str]) -> 
                     found = False
                 if found:
                     return path
+    raise NotFoundError(_absence(image_set, roots, names), how_to_get(image_set, names))
+
+
+def archives_in(image_set: ImageSet, roots: Sequence[Path]) -> tuple[Path, ...]:
+    """Returns those published files of a data set that are in the data folders."""
+    folders = [folder for root in roots for folder in (root, root / image_set.name)]
+    places = [folder / archive.name for archive in image_set.archives for folder in folders]
+    return tuple(dict.fromkeys(path for path in places if _is_file(path)))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _absence(image_set: ImageSet, roots: Sequence[Path], names: Sequence[str]) -> str:
+    if not roots:
+        return f"{image_set.name} was not found: no data folder was given"
     places = ", ".join(f"{root} and {root / image_set.name}" for root in roots)
-    raise NotFoundError(
-        f"{image_set.name} was not found: none of {', '.join(names)} is in {places}"
-        if roots
-        else f"{image_set.name} was not found: no data folder was given",
-        how_to_get(image_set, names),
-    )
+    here = [path.name for path in archives_in(image_set, roots)]
+    if here:
+        what = f"none of {', '.join(names)} is" if len(names) > 1 else f"{names[0]} is not"
+        return f"{image_set.name} is incomplete: {what} in {places}; found: {', '.join(here)}"
+    return f"{image_set.name} was not found: none of {', '.join(names)} is in {places}"
 
 
 def how_to_get(image_set: ImageSet, names: Sequence[str]) -> str:

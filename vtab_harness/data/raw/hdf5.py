@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import gzip
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,16 +16,22 @@ from numpy.typing import NDArray
 from vtab_harness.api.data import ImageSet
 from vtab_harness.api.errors import StorageError
 from vtab_harness.data.raw.damage import reading, wrong
+from vtab_harness.data.reports import named, report
 
 _BLOCK = 1 << 27
 """Bytes that are read at once."""
+
+_UNPACKED = 1 << 22
+"""Bytes that are unpacked at once."""
 
 _GAP = 64
 """Rows that are read along, where no compression asks for more, rather than starting another read."""
 
 
 @contextmanager
-def dataset(image_set: ImageSet, path: Path, name: str, shape: tuple[int, ...], kinds: str) -> Iterator[Any]:
+def dataset(
+    image_set: ImageSet, path: Path, name: str, shape: tuple[int, ...], kinds: str, among: Sequence[Path] = ()
+) -> Iterator[Any]:
     """Opens one array of an HDF5 file for reading.
 
     Args:
@@ -36,6 +41,7 @@ def dataset(image_set: ImageSet, path: Path, name: str, shape: tuple[int, ...], 
         name: Path of the array in the file.
         shape: Its expected shape.
         kinds: The NumPy type kinds it may have, such as ``ui``.
+        among: All files that will be opened, in this order, so that unpacking can say how much of the whole is done.
 
     Raises:
         DataError: The file is damaged or holds something else.
@@ -44,7 +50,7 @@ def dataset(image_set: ImageSet, path: Path, name: str, shape: tuple[int, ...], 
     import h5py
 
     # HDF5 reports damage with whatever exception its layers happen to raise.
-    with reading(image_set, path, Exception), _plain(path) as plain, h5py.File(plain, "r") as file:
+    with reading(image_set, path, Exception), _plain(path, among) as plain, h5py.File(plain, "r") as file:
         found = file.get(name)
         if not isinstance(found, h5py.Dataset):
             raise wrong(image_set, path, f"holds no array {name!r}")
@@ -87,25 +93,36 @@ def rows(array: Any, wanted: Sequence[int]) -> Iterator[tuple[int, NDArray[Any]]
 
 
 @contextmanager
-def _plain(path: Path) -> Iterator[Path | IO[bytes]]:
+def _plain(path: Path, among: Sequence[Path]) -> Iterator[Path | IO[bytes]]:
     """Gives the file itself, or the unpacked content of a gzipped one."""
     if path.suffix != ".gz":
         yield path
         return
     with _temporary(path.parent) as unpacked:
         try:
-            with gzip.open(path) as packed:
-                shutil.copyfileobj(packed, unpacked, 1 << 22)
+            _unpack(path, unpacked, among)
             unpacked.flush()
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
             raise StorageError(
                 f"No room to unpack {path} beside it.",
-                f"Free some room, or unpack it yourself and leave {path.with_suffix('').name} in its place.",
+                f"Free some room; or unpack it yourself and leave {path.with_suffix('').name} in its place, which no"
+                " published checksum can certify then.",
             ) from error
         unpacked.seek(0)
         yield unpacked
+
+
+def _unpack(path: Path, unpacked: IO[bytes], among: Sequence[Path]) -> None:
+    sizes = [other.stat().st_size if other.suffix == ".gz" else 0 for other in among]
+    before = sum(sizes[: among.index(path)]) if path in among else 0
+    what = f"unpacking {named([path])}"
+    with path.open("rb") as file, gzip.GzipFile(fileobj=file) as packed:
+        while part := packed.read(_UNPACKED):
+            unpacked.write(part)
+            if among:
+                report(what, before + file.tell(), sum(sizes))
 
 
 def _temporary(folder: Path) -> IO[bytes]:

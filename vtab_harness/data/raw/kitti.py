@@ -59,7 +59,7 @@ def open_source(image_set: ImageSet, roots: Sequence[Path]) -> Source:
         number = key_of(parts)
         return None if number is None else f"{number}.png"
 
-    return ListedImages(listings, [Place(images, with_suffix, tuple(listings))])
+    return ListedImages(listings, [Place(images, with_suffix, tuple(listings))], lists=[objects.path, kit.path])
 
 
 def _number_in(folder: str, suffix: str) -> Callable[[tuple[str, ...]], str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,14 +58,26 @@ class ListedImages:
         listings: Source split -> its examples.
         places: Where the images are.
         decoder: Makes the image of a file.
+        lists: Files that the listings come from.
+
+    Attributes:
+        variant: Always the exact data: the keys decide.
+        files: Everything that is read: images and lists.
     """
 
     variant = "vtab-1k"
 
-    def __init__(self, listings: Mapping[str, Listing], places: Sequence[Place], decoder: Decoder = decode) -> None:
+    def __init__(
+        self,
+        listings: Mapping[str, Listing],
+        places: Sequence[Place],
+        decoder: Decoder = decode,
+        lists: Sequence[Path] = (),
+    ) -> None:
         self._listings = listings
         self._places = places
         self._decode = decoder
+        self.files = (*(place.members.path for place in places), *lists)
 
     def keys(self, split: str) -> Sequence[str]:
         """Returns the keys of a source split, as listed."""

@@ -58,6 +58,7 @@ class Members:
     def __init__(self, image_set: ImageSet, path: Path) -> None:
         self.path = path
         self._set = image_set
+        self._raw: IO[bytes] | None = None
 
     def wrong(self, what: str) -> DataError:
         """Returns the error for a damaged or another archive; `what` continues a sentence that starts with its path."""
@@ -77,6 +78,11 @@ class Members:
         """
         with self.reading():
             return self.path.is_dir() or self._start().startswith(b"PK")
+
+    @property
+    def read_bytes(self) -> int:
+        """How much of a tar, packed as it is, has been read in the pass that is under way; else 0."""
+        return 0 if self._raw is None or self._raw.closed else self._raw.tell()
 
     def __iter__(self) -> Iterator[Member]:
         """Yields every plain file; hidden files and the additions of macOS are left out.
@@ -153,6 +159,7 @@ class Members:
 
     def _in_tar(self, packed: bool) -> Iterator[Entry]:
         with self.path.open("rb") as file:
+            self._raw = file
             # Decompressed here, because tarfile's own streaming checks neither the end nor the checksum.
             plain: IO[bytes] = gzip.GzipFile(fileobj=file) if packed else file  # type: ignore[assignment]
             with tarfile.open(fileobj=plain, mode="r|") as tar:

@@ -29,7 +29,8 @@ def open_source(image_set: ImageSet, roots: Sequence[Path]) -> Source:
         locate(image_set, roots, (name, f"flowers-102/{name}")) for name in ("setid.mat", "imagelabels.mat")
     )
     members = Members(image_set, locate(image_set, roots, _IMAGES))
-    return ListedImages(listings(image_set, lists, classes), [Place(members, last(1, ".jpg"), tuple(_SPLITS))])
+    place = Place(members, last(1, ".jpg"), tuple(_SPLITS))
+    return ListedImages(listings(image_set, lists, classes), [place], lists=[lists, classes])
 
 
 def listings(image_set: ImageSet, lists: Path, classes: Path) -> dict[str, Listing]:

@@ -29,7 +29,8 @@ def open_source(image_set: ImageSet, roots: Sequence[Path]) -> Source:
     contents = lists.contents(last(1, ".txt"), _SPLITS.values())
     listings = {split: _listing(lists, name, contents[name]) for split, name in _SPLITS.items()}
     # A few published images are in no list.
-    return ListedImages(listings, [Place(images, last(1, ".jpg"), tuple(_SPLITS), complete=False)])
+    place = Place(images, last(1, ".jpg"), tuple(_SPLITS), complete=False)
+    return ListedImages(listings, [place], lists=[lists.path])
 
 
 def _listing(members: Members, name: str, content: bytes) -> Listing:

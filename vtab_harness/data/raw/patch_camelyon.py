@@ -42,12 +42,14 @@ class PatchCamelyon:
     Attributes:
         variant: Always the exact data: the keys are positions.
         paths: The file of each split's images (``x``) and labels (``y``).
+        files: The same.
     """
 
     variant = "vtab-1k"
 
     def __init__(self, image_set: ImageSet, paths: Mapping[tuple[str, str], Path]) -> None:
         self.paths = paths
+        self.files = tuple(paths.values())
         self._set = image_set
 
     def keys(self, split: str) -> Sequence[str]:
@@ -70,9 +72,10 @@ class PatchCamelyon:
             DataError: A file is damaged or another one.
             StorageError: There is no room to unpack a gzipped file.
         """
+        among = [self.paths[split, "x"] for split in wanted]
         for split, positions in wanted.items():
             shape = (self._set.sizes[split], 96, 96, 3)
-            with dataset(self._set, self.paths[split, "x"], "x", shape, "u") as array:
+            with dataset(self._set, self.paths[split, "x"], "x", shape, "u", among) as array:
                 if array.dtype != np.uint8:
                     raise wrong(self._set, self.paths[split, "x"], f"holds {array.dtype} images, not uint8")
                 for position, image in rows(array, positions):

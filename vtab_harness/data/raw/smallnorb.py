@@ -50,12 +50,14 @@ class SmallNorb:
     Attributes:
         variant: Always the exact data: the keys are positions.
         paths: The file of each split's ``dat``, ``cat`` and ``info``.
+        files: The same.
     """
 
     variant = "vtab-1k"
 
     def __init__(self, image_set: ImageSet, paths: Mapping[tuple[str, str], Path]) -> None:
         self.paths = paths
+        self.files = tuple(paths.values())
         self._set = image_set
 
     def keys(self, split: str) -> Sequence[str]:

@@ -49,7 +49,9 @@ def open_source(image_set: ImageSet, roots: Sequence[Path]) -> Source:
         return image if pixels <= _MAX_PIXELS else scaled(cv2, image, float(np.sqrt(_MAX_PIXELS / pixels)))
 
     # One published image is in no list.
-    return ListedImages(listings, [Place(members, _key_of, tuple(_LISTS), complete=False)], decoder)
+    return ListedImages(
+        listings, [Place(members, _key_of, tuple(_LISTS), complete=False)], decoder, list(lists.values())
+    )
 
 
 def read_lists(image_set: ImageSet, lists: dict[str, Path]) -> dict[str, Listing]:

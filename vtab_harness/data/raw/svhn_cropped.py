@@ -31,12 +31,14 @@ class SvhnCropped:
     Attributes:
         variant: Always the exact data: the keys are positions.
         paths: The file of each split.
+        files: The same.
     """
 
     variant = "vtab-1k"
 
     def __init__(self, image_set: ImageSet, paths: Mapping[str, Path]) -> None:
         self.paths = paths
+        self.files = tuple(paths.values())
         self._set = image_set
 
     def keys(self, split: str) -> Sequence[str]:

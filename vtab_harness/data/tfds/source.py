@@ -21,6 +21,7 @@ from vtab_harness.data.decode_ahead import decode_ahead
 from vtab_harness.data.order import example_order, keys_fingerprint
 from vtab_harness.data.raw.listed import Listing
 from vtab_harness.data.raw.tfrecord import Feature
+from vtab_harness.data.reports import report
 from vtab_harness.data.tfds.columns import COLUMNS, Columns, content, integer
 from vtab_harness.data.tfds.directory import Directory, damaged, find_directory, read_directory
 from vtab_harness.data.tfds.shards import examples
@@ -36,6 +37,8 @@ def open_tfds(image_set: ImageSet, roots: Sequence[Path]) -> TfdsSource | None:
         DataError: It is damaged, or needs a package that is not installed.
     """
     path = find_directory(image_set, roots)
+    if path is not None:
+        report(f"reading the records of {path}")
     return None if path is None else TfdsSource(image_set, read_directory(image_set, path), COLUMNS[image_set.tfds])
 
 

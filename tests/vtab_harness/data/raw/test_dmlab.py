@@ -7,7 +7,10 @@ from small_records import bytes_feature, example, integer_feature, record
 from vtab_harness.api.data import Source
 from vtab_harness.api.errors import DataError
 from vtab_harness.data.order import example_order
+from vtab_harness.data.raw import dmlab, tfrecord
+from vtab_harness.data.raw.crc32c import crc32c
 from vtab_harness.data.raw.dmlab import open_source
+from vtab_harness.data.reports import listening
 from vtab_harness.tasks.vtab_1k.dmlab import IMAGE_SET, TASK
 
 SPLITS = ("train", "validation", "test")
@@ -97,6 +100,37 @@ def test_changed_archive_is_noticed(tmp_path: Path) -> None:
     assert source.keys("test") == ["video_3_1_1.jpg"]
     (path / "dmlab-test.tfrecord").write_bytes(of(("video_4_1_1.jpg", 4)))
     assert "has changed: 1 frames" in refused(path, lambda: list(source.images({"test": [0]}))).message
+
+
+def test_says_how_much_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dmlab, "_REPORTED", 1)
+    path = tar(tmp_path / "dmlab.tar.gz", FILES)
+    said: list[tuple[str, int, int]] = []
+    with listening(lambda *what: said.append(what)):
+        read_all(opened(tmp_path), SPLITS)
+    size = path.stat().st_size
+    listing, reading = f"listing dmlab.tar.gz ({size} B)", f"reading dmlab.tar.gz ({size} B)"
+    assert [what for what, *_ in said] == [listing] * len(LABELS) + [reading] * len(LABELS)
+    assert [done for _, done, _ in said] == sorted(done for _, done, _ in said)
+    assert said[-1][1:] == (2 * size, 2 * size)
+
+
+def test_checksums_of_records_are_compared_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tar(tmp_path / "dmlab.tar.gz", FILES)
+    compared: list[int] = []
+
+    def counted(data: bytes) -> int:
+        compared.append(len(data))
+        return crc32c(data)
+
+    monkeypatch.setattr(tfrecord, "crc32c", counted)
+    source = opened(tmp_path)
+    source.keys("test")
+    # Of the length, 8 bytes, and of the content.
+    assert len([length for length in compared if length != 8]) == len(LABELS)
+    list(source.images({"test": [0]}))
+    assert len([length for length in compared if length != 8]) == len(LABELS)
+    assert compared.count(8) == 2 * len(LABELS)
 
 
 def test_missing_archive_says_what_to_fetch(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from vtab_harness.api.errors import DataError, StorageError
 from vtab_harness.data.raw import hdf5
 from vtab_harness.data.raw.patch_camelyon import open_source
+from vtab_harness.data.reports import listening
 from vtab_harness.tasks.vtab_1k.patch_camelyon import IMAGE_SET
 
 SIZES = {"train": 9, "validation": 4, "test": 5}
@@ -68,6 +69,17 @@ def test_reads_images_and_labels(tmp_path: Path, packed: bool) -> None:
     assert set(found) == {("validation", 3), ("train", 8), ("train", 0)}
     assert all((image == pixels(split)[at]).all() for (split, at), image in found.items())
     assert sorted(folder.iterdir()) == before
+
+
+def test_says_how_much_is_unpacked(tmp_path: Path) -> None:
+    write_all(tmp_path, packed=True)
+    sizes = {split: path_of(tmp_path, split, "x").with_suffix(".h5.gz").stat().st_size for split in SIZES}
+    said: list[tuple[str, int, int]] = []
+    with listening(lambda *what: said.append(what)):
+        list(open_source(SMALL, [tmp_path]).images({"train": [0], "test": [1]}))
+    total = sizes["train"] + sizes["test"]
+    assert [(done, total) for _, done, total in said] == [(sizes["train"], total), (total, total)]
+    assert said[0][0].startswith("unpacking camelyonpatch_level_2_split_train_x.h5.gz (")
 
 
 def test_unpacked_is_preferred(tmp_path: Path) -> None:
@@ -141,7 +153,7 @@ def test_no_room_to_unpack_is_no_damage(tmp_path: Path, monkeypatch: pytest.Monk
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(hdf5.shutil, "copyfileobj", full)
+    monkeypatch.setattr(hdf5, "_unpack", full)
     with pytest.raises(StorageError, match="No room to unpack"):
         read_all(tmp_path)
 
