@@ -11,16 +11,18 @@ DEMO := demo-results
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[vivi]'
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@
 
-# The main job on the embedded suite: three backbones x ten tasks, no download.
+# The main job on the embedded suite: three backbones x ten tasks, no download. Then pretraining on drawn videos, and what
+# it gains.
 demo: $(VENV)/installed
 	$(BIN)/vtab run --study docs/demo.toml --results $(DEMO)/results --cache $(DEMO)/cache
+	$(BIN)/python docs/examples/vivi_study.py docs/examples/vivi_demo.toml --out $(DEMO)/vivi
 
 test: $(VENV)/installed-dev
 	$(BIN)/ruff check .

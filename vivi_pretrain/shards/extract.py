@@ -138,12 +138,12 @@ def _nearest(
     Raises:
         VideoError: The video is no video, is damaged before the end of the last of these shots, or has fewer frames.
     """
-    convert = decode._Converter(settings.short_side, rotate=True, fast=False)
+    convert = decode.Converter(settings.short_side, rotate=True, fast=False)
     shots = iter(wanted)
     span, times = next(shots)
-    nearest: NearestFrames[decode._Decoded] = NearestFrames(times)
+    nearest: NearestFrames[decode.Decoded] = NearestFrames(times)
     count, number = 0, -1
-    for decoded in decode._pictures(path):
+    for decoded in decode.pictures(path):
         number = decoded.number
         if number < span.first_frame:
             continue

@@ -122,8 +122,8 @@ def frames(path: Path, *, rotate: bool = True, short_side: int | None = None, fa
     Raises:
         VideoError: The file is no video, or it is damaged (after the frames before the damage).
     """
-    convert = _Converter(short_side, rotate, fast)
-    for decoded in _pictures(path):
+    convert = Converter(short_side, rotate, fast)
+    for decoded in pictures(path):
         yield convert(decoded)
 
 
@@ -145,9 +145,9 @@ def frames_at(path: Path, numbers: Sequence[int], short_side: int | None = None)
     upcoming = next(wanted, None)
     if upcoming is None:
         return
-    convert = _Converter(short_side, rotate=True, fast=False)
+    convert = Converter(short_side, rotate=True, fast=False)
     number = -1
-    for decoded in _pictures(path):
+    for decoded in pictures(path):
         number = decoded.number
         if number == upcoming:
             yield convert(decoded)
@@ -166,7 +166,7 @@ def describe(path: Path) -> VideoInfo:
     """
     with _opened(path) as (_, stream):
         codec, rate = stream.codec_context.name, _nominal_rate(stream)
-    first = next(_pictures(path))
+    first = next(pictures(path))
     turns, mirrored = orientation(first.picture)
     width, height = first.square_size(None)
     if turns % 2:
@@ -175,8 +175,15 @@ def describe(path: Path) -> VideoInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class _Decoded:
-    """A frame as the decoder gives it, with the shape of its pixels."""
+class Decoded:
+    """A frame as the decoder gives it.
+
+    Attributes:
+        number: Position in presentation order, from 0.
+        time: Presentation time, seconds.
+        picture: PyAV's frame.
+        pixel_aspect: Width of a pixel over its height.
+    """
 
     number: int
     time: float
@@ -194,8 +201,14 @@ class _Decoded:
         return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-class _Converter:
-    """Makes upright RGB of decoded frames, keeping swscale's tables from frame to frame."""
+class Converter:
+    """Makes upright RGB of decoded frames, keeping swscale's tables from frame to frame.
+
+    Args:
+        short_side: Larger frames are reduced to this, pixels; None keeps the size.
+        rotate: Whether the display matrix is applied.
+        fast: Area averaging in place of bicubic.
+    """
 
     def __init__(self, short_side: int | None, rotate: bool, fast: bool) -> None:
         from av.video.reformatter import Interpolation, VideoReformatter
@@ -206,7 +219,8 @@ class _Converter:
         self._filter = Interpolation.AREA if fast else Interpolation.BICUBIC
         self._reformatter = VideoReformatter()
 
-    def __call__(self, decoded: _Decoded) -> Frame:
+    def __call__(self, decoded: Decoded) -> Frame:
+        """Returns the frame, converted."""
         width, height = decoded.square_size(self._short_side)
         picture = self._reformatter.reformat(
             decoded.picture, width, height, "rgb24", interpolation=self._filter, threads=1
@@ -218,8 +232,12 @@ class _Converter:
         return Frame(decoded.number, decoded.time, np.ascontiguousarray(np.rot90(image, -turns)))
 
 
-def _pictures(path: Path) -> Iterator[_Decoded]:
-    """Yields every frame up to the end or the first damage."""
+def pictures(path: Path) -> Iterator[Decoded]:
+    """Yields every frame as it is decoded, before any conversion.
+
+    Raises:
+        VideoError: The file is no video, or damaged; the frames before the damage come first.
+    """
     with _opened(path) as (container, stream):
         clock = PresentationClock(stream.time_base or Fraction(1, 90_000), _nominal_rate(stream))
         aspect = _pixel_aspect(stream)
@@ -239,7 +257,7 @@ def _pictures(path: Path) -> Iterator[_Decoded]:
                 waiting.append(picture)
                 times = clock.push(picture.pts)
             for time in times:
-                yield _Decoded(number, time, waiting.popleft(), aspect)
+                yield Decoded(number, time, waiting.popleft(), aspect)
                 number += 1
             if picture is None:
                 break
