@@ -33,6 +33,7 @@ class Study:
 
     plan: dict[str, Any]
     out: Path
+    data: Path | None = None
 
     def prepare(self, jobs: int) -> Path:
         """Draws videos and makes shards of them."""
@@ -71,8 +72,12 @@ class Study:
         """Evaluates one network and returns its records."""
         records = []
         for evaluation in self.plan["evaluate"]:
+            # Tasks outside mini need data sets; without --data they are left out.
+            if "task" in evaluation and self.data is None:
+                continue
             where = [part for key, value in evaluation.items() for part in (f"--{key}", str(value))]
             folders = ["--results", self.out / "results", "--cache", self.out.parent / "cache"]
+            folders += [] if self.data is None else ["--data", self.data]
             spec = self.backbone(method, seed)
             found = run("vtab", "run", "--backbone", spec, *where, *folders, "--json", quiet=True)
             records += json.loads(found)["records"]
@@ -128,9 +133,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("plan", type=Path, help="TOML file")
     parser.add_argument("--out", type=Path, required=True, help="folder for videos, runs and results")
+    parser.add_argument("--data", type=Path, help="folder with data sets, for evaluations on single tasks")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="networks at a time")
     given = parser.parse_args()
-    study = Study(tomllib.loads(given.plan.read_text(encoding="utf-8")), given.out)
+    study = Study(tomllib.loads(given.plan.read_text(encoding="utf-8")), given.out, given.data)
     study.out.mkdir(parents=True, exist_ok=True)
     shards = study.prepare(given.jobs)
     work = [(method, seed) for seed in study.plan["seeds"] for method in study.plan["methods"]]

@@ -127,7 +127,7 @@ def write_many(folder: Path, backbones: int = BACKBONES, seeds: int = SEEDS) -> 
 
 def build(results: Path, out: Path) -> tuple[float, float]:
     """Runs the command in a process of its own; returns seconds and peak resident GB, children included."""
-    command = [sys.executable, "-c", MAIN, "leaderboard", str(results), "--out", str(out)]
+    command = [sys.executable, "-c", MAIN, "leaderboard", str(results), "--out", str(out), "--no-plots"]
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)

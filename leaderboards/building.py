@@ -1,0 +1,245 @@
+"""From results folders to everything that a leaderboard consists of."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leaderboards.reading_scan import Found
+from vtab_harness import __version__
+from vtab_harness.api.errors import OptionError
+from vtab_harness.store import storage_errors, write_atomically
+
+if TYPE_CHECKING:
+    from leaderboards.board import Aggregation, Board
+    from leaderboards.page import ReferenceRow
+    from leaderboards.published import Reference
+    from leaderboards.summary import Summary
+
+CACHE = ".cache"
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What a leaderboard is made with.
+
+    Attributes:
+        suite: Registered name; None takes the one with the most records.
+        protocol: Identity or name; None as above.
+        variants: Data variants in order of preference; none as above.
+        aggregation: Over seeds.
+        with_published: Whether published results stand beside it.
+        baseline: A row that the others are compared with: name, spec or folder.
+        plots: Whether plots are drawn.
+        page: Whether ``index.html`` is written.
+        verify: Whether predictions are counted again and compared with the scores.
+        benchmark: Dataset repository that evaluation results for the Hugging Face Hub name.
+    """
+
+    suite: str | None = None
+    protocol: str | None = None
+    variants: tuple[str, ...] = ()
+    aggregation: Aggregation = "median"
+    with_published: bool = False
+    baseline: str | None = None
+    plots: bool = True
+    page: bool = True
+    verify: bool = True
+    benchmark: str | None = None
+
+
+def is_current(found: Found, options: BuildOptions, out: Path) -> list[str] | None:
+    """Returns what was said when `out` was built, if nothing has changed since: no record, option, program or output.
+
+    Imports nothing heavy.
+    """
+    try:
+        stamp = json.loads((out / CACHE / "built.json").read_text(encoding="utf-8"))
+        outputs = {name: _stat(out / name) for name in stamp["outputs"]}
+        if stamp["inputs"] == _inputs(found, options) and stamp["outputs"] == outputs:
+            return [str(line) for line in stamp["said"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return None
+
+
+def build(found: Found, options: BuildOptions, out: Path, tell: Tell) -> tuple[Board, Summary]:
+    """Reads the records and writes tables, plots and page.
+
+    Args:
+        found: The records.
+        options: What to make.
+        out: Folder, made if need be; files of an earlier build in it are replaced.
+        tell: Is given lines for a person.
+
+    Raises:
+        OptionError: Nothing fits the options.
+        StorageError: The folder cannot be written, or no record is left.
+    """
+    from leaderboards import exports
+    from leaderboards.reading import read_results
+    from leaderboards.reading_board import build_board
+    from leaderboards.reading_choice import choose
+    from leaderboards.summary import summarise
+
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        tell(line)
+
+    with storage_errors(out, "writing a leaderboard"):
+        (out / CACHE).mkdir(parents=True, exist_ok=True)
+    results = read_results(found, out / CACHE / "records.sqlite", options.verify)
+    choice = choose(results.entries, options.suite, options.protocol, options.variants)
+    say(f"{choice.in_words()}: {choice.records} records.")
+    for suite, protocol, variant, count in choice.others:
+        say(f"Not in this table: {count} records of {suite}, {protocol}, data variant {variant}.")
+    board = build_board(results, choice, options.aggregation)
+    summary = summarise(board)
+    if options.baseline is not None:
+        summary = replace(summary, baseline=find_row(board, options.baseline))
+    references = _references(board, options, say)
+    files = exports.write_all(board, summary, out, references, options.benchmark)
+    if options.plots:
+        from leaderboards import plots
+
+        files += plots.write_all(board, summary, out / "plots", say)
+    if options.page:
+        from leaderboards import page
+
+        files.append(page.write_page(board, summary, out, [_row(reference) for reference in references]))
+    _clear(out, set(files))
+    counts = (board.examples > 0).sum(axis=2)
+    if len(set(counts[counts > 0].tolist())) > 1:
+        say(f"Not every result has the same number of seeds: {counts[counts > 0].min()} to {counts.max()}.")
+    for line in report(board, summary):
+        say(line)
+    stamp = {
+        "inputs": _inputs(found, options),
+        "outputs": {str(file.relative_to(out)): _stat(file) for file in files},
+        "said": said,
+    }
+    with storage_errors(out, "writing a leaderboard"):
+        write_atomically(out / CACHE / "built.json", json.dumps(stamp).encode())
+    return board, summary
+
+
+def _clear(out: Path, files: set[Path]) -> None:
+    """Takes away what the build before wrote and this one did not: it would be taken for these records."""
+    try:
+        before = list(json.loads((out / CACHE / "built.json").read_text(encoding="utf-8"))["outputs"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    for name in before:
+        path = out / str(name)
+        if path not in files and path.resolve().is_relative_to(out.resolve()):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+                # Folders that are empty now, up to the leaderboard's own.
+                for folder in path.relative_to(out).parents[:-1]:
+                    (out / folder).rmdir()
+
+
+def report(board: Board, summary: Summary, best: int = 10, commands: int = 5) -> list[str]:
+    """Returns lines for a terminal: the best rows, what is incomplete and how to finish it, what was left out."""
+    from leaderboards.exports.rows import order
+    from leaderboards.exports.spreadsheet import printable, shortened
+
+    rows = [int(b) for b in order(summary, board)]
+    complete = [b for b in rows if not summary.missing[b]]
+    incomplete = [b for b in rows if summary.missing[b]]
+    names = {b: shortened(printable(board.backbones[b].name), 60) for b in rows}
+    lines = []
+    for b in complete[:best]:
+        low, high = 100 * summary.mean_low[b], 100 * summary.mean_high[b]
+        lines.append(f"{summary.rank[b]:4.0f}  {100 * summary.mean[b]:6.2f} ({low:.2f} to {high:.2f})  {names[b]}")
+    if len(complete) > best:
+        lines.append(f"      and {len(complete) - best} more")
+    for b in incomplete[:commands]:
+        lines.append(f"incomplete: {names[b]} lacks {', '.join(summary.missing[b])}. To finish it:")
+        lines.append(f"  {printable(summary.commands[b])}")
+    if len(incomplete) > commands:
+        lines.append(f"{len(incomplete) - commands} more are incomplete; leaderboard.md says what finishes them.")
+    for item in board.duplicates[:commands]:
+        lines.append(f"disagree: {' and '.join(map(printable, item.paths))}; neither is used.")
+    if board.left_out:
+        lines.append(f"{len(board.left_out)} records are left out; left_out.csv says why.")
+    return lines
+
+
+def find_row(board: Board, name: str) -> int:
+    """Returns the row that a person means: by folder, spec or name.
+
+    Raises:
+        OptionError: None or several are called so.
+    """
+    for of in ("key", "spec", "name"):
+        rows = [i for i, row in enumerate(board.backbones) if getattr(row, of) == name]
+        if len(rows) == 1:
+            return rows[0]
+        if rows:
+            folders = ", ".join(board.backbones[i].key for i in rows)
+            raise OptionError(f"--baseline {name}: there are several.", f"Give one of the folders: {folders}.")
+    from vtab_harness.registry import near_names
+
+    close = near_names(name, [row.spec for row in board.backbones])
+    raise OptionError(
+        f"--baseline {name}: there is no such backbone in the table.",
+        f"Did you mean {' or '.join(close)}?" if close else None,
+    )
+
+
+def _references(board: Board, options: BuildOptions, say: Tell) -> tuple[Reference, ...]:
+    if not options.with_published:
+        return ()
+    from leaderboards.published import beside
+
+    found = beside(board.suite, board.protocol, board.train_examples)
+    if not found:
+        say(
+            f"No published results may stand beside {board.suite}, {board.protocol}: those known are of vtab-1k, "
+            "with 1000 labels, under the sweep that `finetune` repeats with its settings unchanged."
+        )
+    return found
+
+
+def _row(reference: Reference) -> ReferenceRow:
+    from leaderboards.page import ReferenceRow
+
+    origin = {
+        "published in": reference.source,
+        "protocol": reference.protocol,
+        "vintage": reference.vintage,
+        "how": reference.how,
+        "note": reference.note,
+    }
+    if reference.mean is not None:
+        origin["mean of all tasks"] = f"{reference.mean:.2f}"
+    scores = {task: value / 100 for task, value in reference.accuracy.items()}
+    return ReferenceRow(name=reference.model, source="published", scores=scores, origin=origin)
+
+
+def _inputs(found: Found, options: BuildOptions) -> dict[str, Any]:
+    program = [
+        [file.name, *_stat(file)]
+        for file in sorted(Path(__file__).parent.rglob("*"))
+        if file.is_file() and "__pycache__" not in file.parts
+    ]
+    # As JSON gives it back.
+    return {
+        "records": found.digest(),
+        "options": json.loads(json.dumps(asdict(options))),
+        "version": __version__,
+        "program": program,
+    }
+
+
+def _stat(file: Path) -> list[int]:
+    stat = file.stat()
+    return [stat.st_size, stat.st_mtime_ns]

@@ -1,0 +1,80 @@
+"""Which protocol, backbone and suite a person means, among the results that there are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from leaderboards.runs import BackboneRuns
+from vtab_harness import registry
+from vtab_harness.api.errors import OptionError
+from vtab_harness.registry import unknown_name
+
+
+def choose_protocol(protocols: Sequence[str], wanted: str | None, who: str) -> str:
+    """Returns the identity that is meant.
+
+    Args:
+        protocols: Identities that there are.
+        wanted: As given: an identity, or a name that only one of them has; None where it was not given.
+        who: Whose protocols they are, for the message.
+
+    Raises:
+        OptionError: None or several are meant.
+    """
+    known = ", ".join(sorted(protocols)) or "none"
+    if wanted is None:
+        if len(protocols) == 1:
+            return protocols[0]
+        raise OptionError(f"{who} under more than one protocol: {known}.", "Choose one with --protocol.")
+    # Of a bare name, the protocol with its own settings and 1000 examples is meant first.
+    plain = [p for p in protocols if re.fullmatch(rf"{re.escape(wanted)}-v\d+", p)]
+    meant = [p for p in protocols if p == wanted] or plain or [p for p in protocols if p.startswith(f"{wanted}-v")]
+    if len(meant) != 1:
+        raise OptionError(f"--protocol {wanted}: {who} under {known}.", "Choose one of these.")
+    return meant[0]
+
+
+def find_backbone(backbones: Mapping[str, BackboneRuns], name: str) -> BackboneRuns:
+    """Returns the backbone that a folder name, a spec, or the name within a spec stands for.
+
+    Raises:
+        UnknownNameError: None is called so; the message lists the nearest.
+        OptionError: Several are.
+    """
+    if name in backbones:
+        return backbones[name]
+    all_of_them = list(backbones.values())
+    found = [b for b in all_of_them if b.spec == name]
+    found = found or [b for b in all_of_them if name in (b.spec.partition("?")[0], _inner_name(b.spec))]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise OptionError(
+            f"{name!r} may be any of {', '.join(f'{b.key} ({b.spec})' for b in found)}.", "Give one of these names."
+        )
+    names = dict.fromkeys(n for b in all_of_them for n in (b.spec, b.key, _inner_name(b.spec)))
+    raise unknown_name("backbone", name, list(names), " in these results")
+
+
+def _inner_name(spec: str) -> str:
+    return spec.partition("?")[0].partition(":")[2]
+
+
+def choose_tasks(there: Sequence[str], suite: str | None) -> tuple[str | None, tuple[str, ...]]:
+    """Returns the suite that is meant and its tasks; (None, `there`) where they belong to no suite.
+
+    Raises:
+        OptionError: The tasks belong to more than one suite.
+        UnknownNameError: There is no such suite.
+    """
+    if suite is not None:
+        return suite, registry.suites.get(suite).tasks
+    meant = [(name, found.tasks) for name, found in registry.suites.items() if set(found.tasks) & set(there)]
+    whole = [choice for choice in meant if set(choice[1]) <= set(there)]
+    of_none = set(there).difference(*(tasks for _, tasks in meant)) if meant else set()
+    if len(whole) != 1 and (len(meant) > 1 or of_none):
+        names = ", ".join([name for name, _ in meant] + sorted(of_none))
+        raise OptionError(f"The results hold tasks of more than one suite: {names}.", "Choose one with --suite.")
+    chosen = whole or meant
+    return chosen[0] if chosen else (None, tuple(there))

@@ -1,0 +1,104 @@
+"""``vtab compare``: is A better than B?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vtab_harness.cli.app import app
+
+if TYPE_CHECKING:
+    from leaderboards.comparison import Comparison
+
+
+@app.command(epilog="Example: vtab compare timm:resnet50.a1_in1k local-dir:runs/mine results")
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="A backbone: its spec, or its folder name in the results.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another.")],
+    results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="Results folders.")],
+    protocol: Annotated[str | None, typer.Option("--protocol", "-p", help="Where there are several.")] = None,
+    suite: Annotated[str | None, typer.Option(help="Where the results hold tasks of several.")] = None,
+    confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of intervals and tests.")] = 0.95,
+    draws: Annotated[int, typer.Option(min=100, max=1_000_000, help="Of the bootstrap over the suite.")] = 10_000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Compare two backbones, paired on the test examples; ends with a verdict in one sentence."""
+    from leaderboards import choosing, comparison, runs
+
+    found = runs.read_runs(results)
+    everything: dict[str, runs.BackboneRuns] = {key: b for backbones in found.values() for key, b in backbones.items()}
+    sides = [choosing.find_backbone(everything, name) for name in (a, b)]
+    common = [p for p, backbones in found.items() if all(side.key in backbones for side in sides)]
+    if not common and protocol is None:
+        from vtab_harness.api.errors import OptionError
+
+        measured = [", ".join(p for p, backbones in found.items() if side.key in backbones) for side in sides]
+        raise OptionError(
+            f"{sides[0].key} ({measured[0]}) and {sides[1].key} ({measured[1]}) were not measured under one protocol.",
+            "Run both with the same --protocol.",
+        )
+    identity = choosing.choose_protocol(common, protocol, "A and B were measured")
+    one, other = (found[identity][side.key] for side in sides)
+    there = [task for task in one.tasks if task in other.tasks]
+    name, tasks = choosing.choose_tasks(there, suite)
+    result = comparison.compare(one, other, identity, name, tasks, confidence, draws, seed)
+    if as_json:
+        typer.echo(json.dumps(result.as_json(), indent=1))
+    else:
+        _print(result)
+
+
+def _print(found: Comparison) -> None:
+    from rich.markup import escape
+
+    from leaderboards.gate.escaping import plain
+    from vtab_harness.cli import tables
+
+    typer.echo(f"A  {plain(found.a)}  ({plain(found.folder_a)})\nB  {plain(found.b)}  ({plain(found.folder_b)})\n")
+    headings = [("task", "left"), *((h, "right") for h in ("A", "B", "A - B", "interval", "only A", "only B"))]
+    headings += [("p", "right"), ("p (Holm)", "right"), ("", "left")]
+    title = f"Top-1 accuracy in %, {found.suite or 'tasks'}, {found.protocol}; {100 * found.confidence:g} % intervals"
+    table = tables.make_table(title, headings)
+    for i, task in enumerate(found.tasks):
+        mark = ""
+        if task.p_holm <= 1 - found.confidence:
+            mark = "A better" if task.difference > 0 else "B better"
+        table.add_row(
+            escape(plain(task.title)),
+            *(f"{100 * value:.2f}" for value in (task.accuracy_a, task.accuracy_b)),
+            f"{100 * task.difference:+.2f}",
+            f"{100 * task.low:+.2f} to {100 * task.high:+.2f}",
+            f"{task.only_a:,}",
+            f"{task.only_b:,}",
+            _p(task.p),
+            _p(task.p_holm),
+            mark,
+            end_section=i + 1 == len(found.tasks),
+        )
+    if (whole := found.whole) is not None:
+        table.add_row(
+            f"mean of all {len(found.tasks)}",
+            *(f"{100 * value:.2f}" for value in (whole.accuracy_a, whole.accuracy_b)),
+            f"{100 * whole.difference:+.2f}",
+            f"{100 * whole.low:+.2f} to {100 * whole.high:+.2f}",
+            *[""] * 5,
+        )
+    tables.show(table)
+    for name, why in found.missing.items():
+        typer.echo(f"Not compared: {name}: {why}.")
+    if whole is not None:
+        typer.echo(
+            f"Smallest difference over all tasks that this data would have shown with 80 % probability: "
+            f"{100 * whole.smallest_detectable:.2f} points."
+        )
+    for note in found.notes:
+        typer.echo(note)
+    typer.echo(f"\n{plain(found.verdict)}")
+
+
+def _p(value: float) -> str:
+    return f"{value:.3f}" if value >= 0.001 else f"{value:.0e}" if value > 1e-99 else "0"

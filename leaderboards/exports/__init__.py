@@ -1,0 +1,43 @@
+"""Files that a board is written to: one module a format, all written by `write_all`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leaderboards.board import Board
+from leaderboards.summary import Summary
+
+if TYPE_CHECKING:
+    from leaderboards.published import Reference
+
+
+def write_all(
+    board: Board, summary: Summary, out: Path, references: tuple[Reference, ...] = (), benchmark: str | None = None
+) -> list[Path]:
+    """Writes every table.
+
+    Args:
+        board: The scores.
+        summary: Of that board.
+        out: Folder; made if need be.
+        references: Published results to show below the table, set off from it.
+        benchmark: Dataset repository on the Hugging Face Hub that evaluation results are reported for.
+
+    Returns:
+        The files. Equal boards give equal bytes, but for Parquet's version of its writer.
+    """
+    from leaderboards.exports import csv, hugging_face, latex, markdown, parquet, tidy, vtab_website
+
+    out.mkdir(parents=True, exist_ok=True)
+    return [
+        csv.write_leaderboard(board, summary, out / "leaderboard.csv"),
+        tidy.write_results(board, out / "results.csv"),
+        csv.write_left_out(board, out / "left_out.csv"),
+        *csv.write_published(references, out / "published.csv"),
+        markdown.write(board, summary, out / "leaderboard.md", references),
+        latex.write(board, summary, out / "leaderboard.tex", references),
+        *parquet.write(board, summary, out),
+        vtab_website.write(board, summary, out / "vtab_website.csv"),
+        *hugging_face.write(board, summary, out / "hugging_face", benchmark),
+    ]

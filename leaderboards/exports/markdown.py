@@ -1,0 +1,182 @@
+"""A Markdown table for a README, an issue or the page of a CI job."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leaderboards.board import Board
+from leaderboards.exports.rows import order
+from leaderboards.exports.spreadsheet import printable, shortened
+from leaderboards.summary import Summary
+from vtab_harness.store import storage_errors, write_atomically
+
+if TYPE_CHECKING:
+    from leaderboards.published import Reference
+
+NAME_LENGTH = 80
+_SPECIAL = re.compile(r"([\\`*_{}\[\]#!|~$^:])")
+
+
+def escaped(text: str, length: int = NAME_LENGTH) -> str:
+    """Returns text that Markdown shows as it is: no markup, no HTML, one line, one cell."""
+    plain = shortened(printable(text).strip(), length)
+    return _SPECIAL.sub(r"\\\1", plain).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def fenced(text: str) -> str:
+    """Returns a code block whose fence no text inside it can end."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text}\n{fence}"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 2) -> str:
+    """Returns a table; cells must be escaped. Columns from the `left`-th on are aligned to the right."""
+    lines = [header, ["---" if i < left else "---:" for i in range(len(header))], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def caption(board: Board) -> str:
+    """Returns what the table is, in one sentence, not escaped."""
+    seeds = f"; {board.aggregation} of {len(board.seeds)} seeds" if len(board.seeds) > 1 else ""
+    return (
+        f"Top-1 accuracy in %, suite {board.suite} (version {board.suite_version}), protocol {board.protocol}, "
+        f"{board.train_examples} labels, data variant {board.variant}, {board.date}{seeds}"
+    )
+
+
+def score(value: float, best: bool = False) -> str:
+    """Returns a percentage, in bold where it is the best; a dash where there is none."""
+    if value != value:
+        return "–"
+    return f"**{100 * value:.2f}**" if best else f"{100 * value:.2f}"
+
+
+def write(board: Board, summary: Summary, path: Path, references: Sequence[Reference] = ()) -> Path:
+    """Writes the tables, what is incomplete, and what was left out."""
+    rows = order(summary, board)
+    level = f"{100 * summary.confidence:g} %"
+    parts = [
+        f"# {escaped(board.suite)}, {escaped(board.protocol)}",
+        f"{escaped(caption(board), 400)}. Intervals of {level} are over test examples and seeds; `vtab compare` tells "
+        "two backbones apart.",
+        _means(board, summary, rows),
+        "## Tasks",
+        _tasks(board, summary, rows),
+        *_references(board, references),
+        *_incomplete(board, summary, rows),
+        *_left_out(board),
+    ]
+    with storage_errors(path.parent, "writing a leaderboard"):
+        write_atomically(path, ("\n\n".join(parts) + "\n").encode("utf-8", "replace"))
+    return path
+
+
+def _means(board: Board, summary: Summary, rows: NDArray[np.intp]) -> str:
+    header = ["rank", "backbone", f"mean of {len(board.tasks)} tasks", "interval", *board.groups, "mean of groups"]
+    header += ["parameters", "multiply-adds"]
+    best = _best(summary.mean), *(_best(summary.group_means[:, g]) for g in range(len(board.groups)))
+    lines = []
+    for b in rows:
+        row = board.backbones[b]
+        means = (summary.mean[b], *summary.group_means[b])
+        cells = [score(value, value == top) for value, top in zip(means, best, strict=True)]
+        interval = _interval(summary.mean_low[b], summary.mean_high[b])
+        macs = "–" if row.macs is None else f"{row.macs / 1e9:.2f} G"
+        lines.append(
+            [
+                _rank(summary, int(b)),
+                escaped(row.name),
+                cells[0],
+                interval,
+                *cells[1:],
+                score(summary.petl_mean[b]),
+                f"{row.parameters / 1e6:.1f} M",
+                macs,
+            ]
+        )
+    return table(header, lines)
+
+
+def _tasks(board: Board, summary: Summary, rows: NDArray[np.intp]) -> str:
+    scores = board.scores()
+    best = [_best(scores[:, t]) for t in range(len(board.tasks))]
+    lines = [
+        [
+            escaped(board.backbones[b].name),
+            *(score(value, value == top) for value, top in zip(scores[b], best, strict=True)),
+        ]
+        for b in rows
+    ]
+    return table(["backbone", *(escaped(task.title) for task in board.tasks)], lines, left=1)
+
+
+def _references(board: Board, references: Sequence[Reference]) -> list[str]:
+    if not references:
+        return []
+    header = ["published", "mean", *board.groups, *(escaped(task.title) for task in board.tasks), "vintage", "how"]
+
+    def given(value: float | None) -> str:
+        return "–" if value is None else f"{value:.2f}"
+
+    lines = [
+        [
+            escaped(reference.model),
+            given(reference.mean),
+            *(given(reference.group_means.get(group)) for group in board.groups),
+            *(given(reference.accuracy.get(task.name)) for task in board.tasks),
+            escaped(reference.vintage),
+            escaped(reference.how),
+        ]
+        for reference in references
+    ]
+    said = "Not measured here, not ranked: numbers as published, under the same kind of protocol."
+    return ["## Published results, for reference", said, table(header, lines, left=1)]
+
+
+def _incomplete(board: Board, summary: Summary, rows: NDArray[np.intp]) -> list[str]:
+    left = [int(b) for b in rows if summary.missing[b]]
+    if not left:
+        return []
+    parts = ["## Incomplete", "Without every task there is no mean. These commands finish them:"]
+    for b in left:
+        tasks = ", ".join(escaped(name) for name in summary.missing[b])
+        parts += [f"{escaped(board.backbones[b].name)} lacks {tasks}.", fenced(printable(summary.commands[b]))]
+    return parts
+
+
+def _left_out(board: Board) -> list[str]:
+    if not board.left_out:
+        return []
+    parts = ["## Left out", f"{len(board.left_out)} records are not in this table; `left_out.csv` names each."]
+    # Reasons that name files are as many as the files.
+    reasons = Counter(item.reason.partition(":")[0].partition(" /")[0] for item in board.left_out)
+    lines = [[escaped(reason, 160), str(count)] for reason, count in reasons.most_common(20)]
+    parts.append(table(["reason", "records"], lines, left=1))
+    for item in board.duplicates[:50]:
+        where = ", ".join(escaped(path, 200) for path in item.paths)
+        parts.append(f"Disagree on {escaped(item.task)}, seed {item.seed}: {where}.")
+    return parts
+
+
+def _rank(summary: Summary, row: int) -> str:
+    if np.isnan(summary.rank[row]):
+        return "–"
+    low, high = summary.rank_low[row], summary.rank_high[row]
+    interval = "" if np.isnan(low) else f" ({low:.0f}–{high:.0f})"
+    return f"{summary.rank[row]:.0f}{interval}"
+
+
+def _interval(low: float, high: float) -> str:
+    return "–" if low != low else f"{100 * low:.2f}–{100 * high:.2f}"
+
+
+def _best(values: NDArray[np.float64]) -> float:
+    return float(np.nanmax(values)) if not np.isnan(values).all() and len(values) > 1 else np.nan

@@ -1,0 +1,55 @@
+"""The CSV that the VTAB website is made from.
+
+As `docs/data/results.csv` of google-research/task_adaptation: two header rows (number of training examples, data set),
+a row that names the index, then a row a method; data sets in alphabetical order, accuracies in percent, and four
+columns of metadata at the end. pandas reads it with ``read_csv(path, header=[0, 1], index_col=0)``.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from leaderboards.board import Board
+from leaderboards.exports.csv import write_rows
+from leaderboards.exports.rows import order
+from leaderboards.exports.spreadsheet import cell
+from leaderboards.summary import Summary
+
+METADATA = ("model", "architecture", "hyper_sweep_size", "preprocessing")
+
+
+def write(board: Board, summary: Summary, path: Path) -> Path:
+    """Writes it; incomplete backbones have empty cells."""
+    columns = sorted(range(len(board.tasks)), key=lambda t: board.tasks[t].title)
+    examples = {"all": "full"}.get(board.train_examples, board.train_examples)
+    first = ["train_examples_if_subset", *[examples] * len(columns), *["metadata"] * len(METADATA)]
+    second = ["dataset", *(board.tasks[t].title for t in columns), *METADATA]
+    scores = 100 * board.scores()
+    rows = []
+    for b in order(summary, board):
+        row = board.backbones[b]
+        height, width = row.input_size
+        values = [
+            row.spec,
+            str(row.architecture.get("name", "")),
+            _sweep_size(board, int(b)),
+            f"resize({height})" if height == width else f"resize({height}x{width})",
+        ]
+        accuracies = ["" if np.isnan(score) else score for score in scores[b, columns].tolist()]
+        rows.append([cell(value) for value in (row.name, *accuracies, *values)])
+    blank = ["method", *[""] * (len(second) - 1)]
+    return write_rows(path, first, [second, blank, *rows])
+
+
+def _sweep_size(board: Board, row: int) -> int | None:
+    """Returns how many settings were tried for a task, from one record of the backbone."""
+    for path in board.paths[row].ravel():
+        if path is not None:
+            try:
+                return len(json.loads(Path(path).read_bytes())["search"]["trials"])
+            except (OSError, ValueError, KeyError, TypeError):
+                return None
+    return None

@@ -1,0 +1,109 @@
+"""Which table to make: one suite, one protocol, one data variant, and what else the records would give."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from leaderboards.reading_entry import Entry
+from vtab_harness import registry
+from vtab_harness.api.errors import OptionError
+from vtab_harness.registry import near_names
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A table, and the tables that were not made.
+
+    Attributes:
+        suite: Registered name.
+        protocol: Identity.
+        variants: Data variants; of several, a task takes the first that has records.
+        records: How many records fit.
+        others: (suite, protocol, variant, records) of every other table, most records first.
+    """
+
+    suite: str
+    protocol: str
+    variants: tuple[str, ...]
+    records: int
+    others: tuple[tuple[str, str, str, int], ...]
+
+    def in_words(self) -> str:
+        """Returns what the table is, for people."""
+        return f"{self.suite}, {self.protocol}, data variant {' then '.join(self.variants)}"
+
+
+def choose(entries: Sequence[Entry], suite: str | None, protocol: str | None, variants: Sequence[str]) -> Choice:
+    """Chooses what was asked for, and of what was not, that with the most records.
+
+    Args:
+        entries: Records.
+        suite: Registered name, or None.
+        protocol: Identity such as ``finetune-v1``, or a name such as ``finetune`` where that says it, or None.
+        variants: Data variants in order of preference, or none.
+
+    Raises:
+        UnknownNameError: There is no such suite.
+        OptionError: No record fits; the message lists what there is.
+    """
+    counts: Counter[tuple[str, str, str]] = Counter()
+    suites_of: dict[str, list[str]] = {}
+    for name in registry.suites.names():
+        for task in registry.suites.get(name).tasks:
+            suites_of.setdefault(task, []).append(name)
+    by_task = Counter((entry.task, entry.protocol, entry.variant) for entry in entries)
+    for (task, found_protocol, variant), count in by_task.items():
+        for name in suites_of.get(task, []):
+            counts[name, found_protocol, variant] += count
+    if suite is not None:
+        registry.suites.get(suite)
+    if not counts:
+        tasks = ", ".join(sorted({entry.task for entry in entries})[:10]) or "none"
+        raise OptionError(
+            f"None of the {len(entries)} usable records is of a task of a known suite; their tasks: {tasks}.",
+            "Install the plugin that declares the suite; `vtab list suites` shows those that are known.",
+        )
+    suites = list(dict.fromkeys([*registry.suites.names()]))
+    chosen_suite = suite or _most(counts, 0, suites)
+    _refuse_nothing("--suite", chosen_suite, {key[0] for key in counts})
+    within = Counter({key: count for key, count in counts.items() if key[0] == chosen_suite})
+    chosen_protocol = _protocol(within, protocol)
+    within = Counter({key: count for key, count in within.items() if key[1] == chosen_protocol})
+    for variant in variants:
+        _refuse_nothing("--variant", variant, {key[2] for key in within})
+    chosen_variants = tuple(dict.fromkeys(variants)) or (_most(within, 2, []),)
+    mine = {(chosen_suite, chosen_protocol, variant) for variant in chosen_variants}
+    others = sorted(((*key, count) for key, count in counts.items() if key not in mine), key=lambda o: (-o[3], o[:3]))
+    return Choice(chosen_suite, chosen_protocol, chosen_variants, sum(counts[key] for key in mine), tuple(others))
+
+
+def _most(counts: Counter[tuple[str, str, str]], part: int, order: list[str]) -> str:
+    totals: Counter[str] = Counter()
+    for key, count in counts.items():
+        totals[key[part]] += count
+    return min(totals, key=lambda name: (-totals[name], order.index(name) if name in order else 0, name))
+
+
+def _protocol(counts: Counter[tuple[str, str, str]], wanted: str | None) -> str:
+    if wanted is None:
+        return _most(counts, 1, [])
+    known = {key[1] for key in counts}
+    if wanted in known:
+        return wanted
+    # The name alone means the protocol as it stands, not one with settings changed or other numbers of labels.
+    plain = sorted(name for name in known if name.rpartition("-v")[0] == wanted and name.rpartition("-v")[2].isdigit())
+    if len(plain) > 1:
+        raise OptionError(f"--protocol {wanted}: there are records of {' and '.join(plain)}.", "Name one of them.")
+    if not plain:
+        _refuse_nothing("--protocol", wanted, known)
+    return plain[0]
+
+
+def _refuse_nothing(option: str, wanted: str, known: set[str]) -> None:
+    if wanted in known:
+        return
+    close = near_names(wanted, sorted(known))
+    hint = f"Did you mean {' or '.join(close)}?" if close else f"There are records of: {', '.join(sorted(known))}."
+    raise OptionError(f"{option} {wanted}: there is no such record.", hint)

@@ -1,0 +1,64 @@
+"""Intervals of single scores: one backbone on one task."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm, t
+
+from leaderboards.statistics.bootstrap import Aggregation, shared_by_seeds
+
+Floats = NDArray[np.float64]
+
+
+def task_intervals(
+    correct: NDArray[np.int64],
+    examples: NDArray[np.int64],
+    confidence: float = 0.95,
+    aggregation: Aggregation = "median",
+) -> tuple[Floats, Floats]:
+    """Returns Wilson intervals of the accuracies, widened by the spread of the seeds where there are several.
+
+    The bootstrap would give an interval of no width to a perfect score; Wilson's does not (Brown, Cai and DasGupta,
+    Statistical Science 16, 2001). Several seeds count as one test set of fewer examples, namely that with the same
+    variance, and with a t quantile for so few seeds (Welch and Satterthwaite's degrees of freedom).
+
+    Args:
+        correct: (B, T, S).
+        examples: (B, T, S); 0 where there is no finished record.
+        confidence: Of each interval by itself.
+        aggregation: Over seeds.
+
+    Returns:
+        Two float64 (B, T), 0..1, NaN where no seed is finished.
+    """
+    seeds = (examples > 0).sum(axis=2)
+    size = np.where(seeds > 0, examples.max(axis=2, initial=0), np.nan)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        p, spread = _centre_and_spread(np.where(examples > 0, correct / examples, np.nan), seeds, aggregation)
+        # Relative variance of the median of normal values: 1 of one or two, about 1.35 of three, rising to pi / 2.
+        loss = 1.0 if aggregation == "mean" else np.where(seeds > 2, np.pi / 2 - 0.68 / np.maximum(seeds, 1), 1.0)
+        of_seeds = np.where(seeds > 1, loss * spread / np.maximum(seeds, 1), 0.0)
+        of_examples = shared_by_seeds(correct, examples)[:, None] * p * (1 - p) / size
+        total = of_examples + of_seeds
+        effective = np.where(total > 0, p * (1 - p) / total, size)
+        degrees = np.where(of_seeds > 0, total**2 / (of_seeds**2 / np.maximum(seeds - 1, 1)), np.inf)
+    level = 0.5 + confidence / 2
+    z = np.where(np.isfinite(degrees), t.ppf(level, np.where(np.isfinite(degrees), degrees, 1.0)), norm.ppf(level))
+    middle = (p + z**2 / (2 * effective)) / (1 + z**2 / effective)
+    half = z / (1 + z**2 / effective) * np.sqrt(p * (1 - p) / effective + z**2 / (4 * effective**2))
+    return np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
+
+
+def _centre_and_spread(accuracy: Floats, seeds: NDArray[np.int64], aggregation: Aggregation) -> tuple[Floats, Floats]:
+    """Returns the aggregate and the sample variance over the seeds that are there, float64 (B, T) each."""
+    there = np.maximum(seeds, 1)[..., None]
+    # NaN is sorted to the end.
+    ordered = np.sort(accuracy, axis=2)
+    total = np.where(seeds > 0, np.nansum(accuracy, axis=2), np.nan)
+    mean = total / there[..., 0]
+    spread = np.nansum((accuracy - mean[..., None]) ** 2, axis=2) / np.maximum(seeds - 1, 1)
+    if aggregation == "mean":
+        return mean, spread
+    middle = [np.take_along_axis(ordered, index, axis=2)[..., 0] for index in ((there - 1) // 2, there // 2)]
+    return (middle[0] + middle[1]) / 2, spread

@@ -1,0 +1,158 @@
+"""What is computed from a board: means, intervals, ranks, and what is missing."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leaderboards.board import Board
+from leaderboards.statistics.bootstrap import bootstrap_means, percentile_interval
+from leaderboards.statistics.interquartile import interquartile_mean
+from leaderboards.statistics.ranks import rank_intervals, ranks
+from leaderboards.statistics.single_tasks import task_intervals
+
+DRAWS = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """Statistics of the rows of a `leaderboards.board.Board`; B backbones, G groups. All accuracies in 0..1.
+
+    An incomplete backbone has NaN in everything but `missing` and `command`: a mean over fewer tasks is another number.
+
+    Attributes:
+        mean: float64 (B,), mean over all tasks: the official score of VTAB.
+        mean_low: float64 (B,), lower end of its interval.
+        mean_high: float64 (B,), upper end.
+        group_means: float64 (B, G), in the order of `Board.groups`.
+        group_low: float64 (B, G).
+        group_high: float64 (B, G).
+        petl_mean: float64 (B,), mean of the group means, as papers on parameter-efficient tuning report.
+        interquartile_mean: float64 (B,), mean of the middle half of the tasks.
+        rank: float64 (B,), by `mean`, 1 is best; equal means share the better rank.
+        rank_low: float64 (B,), best rank that the interval holds.
+        rank_high: float64 (B,), worst.
+        task_low: float64 (B, T), lower end of the interval of each score.
+        task_high: float64 (B, T), upper end.
+        missing: For each backbone the names of the tasks without a score.
+        commands: For each backbone the command that finishes it; empty where it is complete.
+        confidence: Of all intervals.
+        draws: Of the bootstrap.
+        seed: Of the bootstrap.
+        baseline: Row that the others are compared with in tables, or None.
+    """
+
+    mean: NDArray[np.float64]
+    mean_low: NDArray[np.float64]
+    mean_high: NDArray[np.float64]
+    group_means: NDArray[np.float64]
+    group_low: NDArray[np.float64]
+    group_high: NDArray[np.float64]
+    petl_mean: NDArray[np.float64]
+    interquartile_mean: NDArray[np.float64]
+    rank: NDArray[np.float64]
+    rank_low: NDArray[np.float64]
+    rank_high: NDArray[np.float64]
+    task_low: NDArray[np.float64]
+    task_high: NDArray[np.float64]
+    missing: tuple[tuple[str, ...], ...]
+    commands: tuple[str, ...]
+    confidence: float = 0.95
+    draws: int = 1000
+    seed: int = 0
+    baseline: int | None = None
+
+
+def summarise(board: Board, draws: int = DRAWS, confidence: float = 0.95, seed: int = 0) -> Summary:
+    """Computes means, intervals and ranks of a board.
+
+    Args:
+        board: The scores.
+        draws: Of the bootstrap; 0 leaves intervals of means and ranks empty.
+        confidence: Of all intervals.
+        seed: Of the bootstrap: the same board gives the same intervals.
+    """
+    scores = board.scores()
+    complete = board.complete()
+    group_of_task = board.group_of_task
+    number = len(board.groups)
+    # NaN of a single task makes every mean of its row NaN, also those of the groups that are whole.
+    whole = np.where(complete[:, None], scores, np.nan)
+    group_means = np.stack([whole[:, group_of_task == g].mean(axis=1) for g in range(number)], axis=1)
+    mean = whole.mean(axis=1)
+    size = len(board.backbones)
+    mean_low, mean_high, rank_low, rank_high = (np.full(size, np.nan) for _ in range(4))
+    group_low, group_high = (np.full((size, number), np.nan) for _ in range(2))
+    rows = np.flatnonzero(complete)
+    if len(rows) and draws:
+        drawn = bootstrap_means(
+            board.correct[rows],
+            board.examples[rows],
+            group_of_task,
+            draws,
+            np.random.default_rng(seed),
+            board.aggregation,
+        )
+        mean_low[rows], mean_high[rows] = percentile_interval(drawn.mean, confidence)
+        group_low[rows], group_high[rows] = percentile_interval(drawn.groups, confidence)
+        rank_low[rows], rank_high[rows] = rank_intervals(drawn.mean, confidence)
+    task_low, task_high = task_intervals(board.correct, board.examples, confidence, board.aggregation)
+    there = ~np.isnan(scores)
+    missing = tuple(tuple(board.tasks[t].name for t in np.flatnonzero(~row)) for row in there)
+    return Summary(
+        mean=mean,
+        mean_low=mean_low,
+        mean_high=mean_high,
+        group_means=group_means,
+        group_low=group_low,
+        group_high=group_high,
+        petl_mean=group_means.mean(axis=1),
+        interquartile_mean=interquartile_mean(whole, axis=1),
+        rank=ranks(mean),
+        rank_low=rank_low,
+        rank_high=rank_high,
+        task_low=np.where(there, task_low, np.nan),
+        task_high=np.where(there, task_high, np.nan),
+        missing=missing,
+        commands=tuple(_command(board, b, tasks) for b, tasks in enumerate(missing)),
+        confidence=confidence,
+        draws=draws,
+        seed=seed,
+    )
+
+
+def _command(board: Board, row: int, missing: tuple[str, ...]) -> str:
+    """Returns what a person types to finish a backbone; empty where nothing is missing.
+
+    The results folder and data are the person's to add. Where a cell is empty because training diverged, or because
+    records disagree, only computing it again can fill it.
+    """
+    if not missing:
+        return ""
+    words = ["vtab", "run", "--backbone", board.backbones[row].spec, *_protocol_words(board)]
+    if len(missing) == len(board.tasks):
+        words += ["--suite", board.suite]
+    else:
+        words += [word for task in missing for word in ("--task", task)]
+    seeds = board.seeds
+    words += ["--seeds", str(len(seeds)) if seeds == tuple(range(len(seeds))) else ",".join(map(str, seeds))]
+    key = board.backbones[row].key
+    doubled = {duplicate.task for duplicate in board.duplicates if duplicate.backbone == key}
+    failed = np.any(board.status[row] == "diverged", axis=1)
+    diverged = {board.tasks[t].name for t in np.flatnonzero(failed)}
+    if (doubled | diverged) & set(missing):
+        words.append("--overwrite")
+    # A name with line breaks would be cut into several commands where it is pasted.
+    return " ".join(shlex.quote(word) for word in words).replace("\n", " ").replace("\r", " ")
+
+
+def _protocol_words(board: Board) -> list[str]:
+    """Returns the options that give a protocol; changed settings are in the records and not in the identity."""
+    name = board.protocol.partition("-v")[0]
+    words = ["--protocol", name]
+    if board.train_examples != "1000":
+        words += ["--train-examples", board.train_examples]
+    return words

@@ -1,0 +1,265 @@
+import csv
+import html
+import re
+import shutil
+import subprocess
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+from huggingface_hub._eval_results import parse_eval_result_entries
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_boards import HARMFUL, made_board, with_holes, write_records
+
+from leaderboards import exports
+from leaderboards.board import Board, LeftOut
+from leaderboards.exports import csv as exported_csv
+from leaderboards.exports import latex, markdown, vtab_website
+from leaderboards.exports.hugging_face import as_yaml
+from leaderboards.exports.rows import order
+from leaderboards.exports.spreadsheet import cell, printable, shortened
+from leaderboards.published import beside
+from leaderboards.summary import Summary, summarise
+
+
+@pytest.fixture(scope="module")
+def board() -> Board:
+    made = with_holes(made_board(10, 19, 3, names=HARMFUL), missing=[(8, 2)], diverged=[(9, 0)])
+    return made
+
+
+@pytest.fixture(scope="module")
+def summary(board: Board) -> Summary:
+    return summarise(board, draws=50)
+
+
+@pytest.fixture(scope="module")
+def written(board: Board, summary: Summary, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("board")
+    files = exports.write_all(board, summary, out, beside("vtab-1k", "finetune-v1", "1000"))
+    assert all(file.is_file() for file in files)
+    return out
+
+
+def test_leaderboard_csv_says_what_the_board_says(board: Board, summary: Summary, written: Path) -> None:
+    table = pd.read_csv(written / "leaderboard.csv", keep_default_na=True)
+    rows = order(summary, board)
+    assert table["folder"].tolist() == [board.backbones[i].key for i in rows]
+    np.testing.assert_allclose(table["mean_all_tasks"], 100 * summary.mean[rows], atol=1e-4)
+    np.testing.assert_allclose(table["mean_of_group_means"], 100 * summary.petl_mean[rows], atol=1e-4)
+    assert not np.allclose(table["mean_all_tasks"][:8], table["mean_of_group_means"][:8])
+    for g, group in enumerate(board.groups):
+        np.testing.assert_allclose(table[group], 100 * summary.group_means[rows, g], atol=1e-4)
+    for t, task in enumerate(board.tasks):
+        np.testing.assert_allclose(table[task.name], 100 * board.scores()[rows, t], atol=1e-4)
+        there = ~np.isnan(table[task.name])
+        assert (table[f"{task.name}_low"][there] <= table[task.name][there]).all()
+        assert (table[f"{task.name}_high"][there] >= table[task.name][there]).all()
+    assert table["rank"].tolist()[:8] == sorted(summary.rank[rows][:8])
+    assert (table["rank_low"][:8] <= table["rank"][:8]).all()
+    incomplete = table[8:]
+    assert incomplete[["rank", "mean_all_tasks", "natural", "mean_of_group_means"]].isna().all(axis=None)
+    assert set(incomplete["missing"]) == {board.tasks[2].name, board.tasks[0].name}
+    assert incomplete["finish_with"].str.contains("vtab run --backbone").all()
+    np.testing.assert_allclose(
+        table["seconds"], [board.seconds[i][~np.isnan(board.seconds[i])].sum() for i in rows], atol=0.1
+    )
+
+
+def test_results_csv_has_a_row_a_record(board: Board, written: Path) -> None:
+    table = pd.read_csv(written / "results.csv")
+    assert len(table) == (board.status != "").sum()
+    finished = table[table["status"] == "finished"]
+    np.testing.assert_allclose(finished["accuracy"], 100 * finished["correct"] / finished["examples"], atol=1e-4)
+    assert table[table["status"] == "diverged"]["accuracy"].isna().all()
+    line = table.iloc[100]
+    at = (
+        [row.key for row in board.backbones].index(line["folder"]),
+        [task.name for task in board.tasks].index(line["task"]),
+        board.seeds.index(line["seed"]),
+    )
+    assert line["record"] == board.paths[at]
+    assert line["correct"] == board.correct[at]
+
+
+def test_no_cell_of_any_csv_begins_like_a_formula_or_holds_a_control_character(written: Path) -> None:
+    files = list(written.glob("*.csv"))
+    assert {file.name for file in files} == {
+        *("leaderboard.csv", "results.csv", "left_out.csv", "published.csv", "vtab_website.csv"),
+    }
+    seen = 0
+    for file in files:
+        with file.open(newline="") as opened:
+            for row in csv.reader(opened):
+                for text in row:
+                    seen += "HYPERLINK" in text
+                    numeric = re.fullmatch(r"-?[0-9.]+(e-?[0-9]+)?", text)
+                    assert numeric or text[:1] not in ("=", "+", "-", "@", "\t", "\r")
+                    assert not re.search(r"[\x00-\x1f\x7f]", text)
+    assert seen
+
+
+@given(st.text())
+def test_cells_are_safe_and_keep_the_rest(text: str) -> None:
+    made = cell(text)
+    assert made.lstrip()[:1] not in ("=", "+", "-", "@")
+    assert not {unicodedata.category(character) for character in made} & {"Cc", "Cs", "Zl", "Zp"}
+    assert "\n" not in made
+    assert made.removeprefix("'") == printable(text).removeprefix("'")
+
+
+@given(st.text(), st.integers(5, 50))
+def test_long_names_keep_both_ends(text: str, length: int) -> None:
+    short = shortened(text, length)
+    assert len(short) <= length
+    if len(text) > length:
+        assert text.startswith(short.partition("…")[0])
+        assert short != text
+    else:
+        assert short == text
+
+
+def test_parquet_is_typed_and_keeps_names_as_they_are(board: Board, summary: Summary, written: Path) -> None:
+    table = pq.read_table(written / "leaderboard.parquet")
+    assert str(table.schema.field("mean_all_tasks").type) == "double"
+    assert str(table.schema.field("parameters").type) == "int64"
+    assert str(table.schema.field("pretraining_step").type) == "int64"
+    assert table.schema.metadata[b"vtab.protocol"] == b"linear-v1"
+    assert table["spec"].to_pylist() == [board.backbones[i].spec for i in order(summary, board)]
+    assert pq.read_table(written / "results.parquet").num_rows == (board.status != "").sum()
+
+
+def test_the_website_csv_reads_as_the_official_one_does(board: Board, summary: Summary, written: Path) -> None:
+    table = pd.read_csv(written / "vtab_website.csv", header=[0, 1], index_col=0)
+    titles = sorted(task.title for task in board.tasks)
+    assert [column for kind, column in table.columns if kind == "1000"] == titles
+    assert titles[:3] == ["CIFAR-100", "Caltech101", "Camelyon"]
+    assert [column for kind, column in table.columns if kind == "metadata"] == [
+        *("model", "architecture", "hyper_sweep_size", "preprocessing"),
+    ]
+    t = [task.title for task in board.tasks].index("DMLab")
+    np.testing.assert_allclose(table["1000", "DMLab"], 100 * board.scores()[order(summary, board), t])
+    assert set(table["metadata", "preprocessing"]) == {"resize(224)"}
+    assert table.columns.names == ["train_examples_if_subset", "dataset"]
+    assert table.index.name == "method"
+
+
+def test_the_hub_reads_both_its_files(board: Board, summary: Summary, written: Path) -> None:
+    complete = {row.key for row, missing in zip(board.backbones, summary.missing, strict=True) if not missing}
+    assert {folder.name for folder in (written / "hugging_face").iterdir()} == complete
+    for b, row in enumerate(board.backbones):
+        if row.key not in complete:
+            continue
+        folder = written / "hugging_face" / row.key
+        card = ModelCard(f"---\n{(folder / 'model-index.yaml').read_text()}---\n# A model\n")
+        values = {result.dataset_config: result.metric_value for result in card.data.eval_results}
+        assert values["mean"] == pytest.approx(summary.mean[b], abs=1e-6)
+        assert values["dmlab"] == pytest.approx(board.scores()[b, 13], abs=1e-6)
+        entries = parse_eval_result_entries(yaml.safe_load((folder / "eval_results" / "vtab-1k.yaml").read_text()))
+        assert len(entries) == 20
+        assert entries[0].value == pytest.approx(100 * summary.mean[b], abs=1e-3)
+        assert {entry.dataset_id for entry in entries} == {"vtab-harness/vtab-1k"}
+        assert "linear-v1" in entries[0].notes
+
+
+plain = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(0, 100).map(lambda x: round(x, 6))
+    | st.text(st.characters(codec="utf-8")),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text("abc-", min_size=1, max_size=3).map(lambda t: f"k{t}"), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(
+        st.dictionaries(st.text("abc_", min_size=1, max_size=4).map(lambda text: f"k{text}"), plain, min_size=1),
+        min_size=1,
+    )
+)
+def test_our_yaml_reads_back(value: list[dict]) -> None:
+    assert yaml.safe_load(as_yaml(value)) == value
+
+
+def test_markdown_cells_hold_no_markup(board: Board, written: Path) -> None:
+    text = (written / "leaderboard.md").read_text()
+    assert "<img" not in text
+    tables = [line for line in text.splitlines() if line.startswith("|")]
+    header = next(line for line in tables if "mean of groups" in line)
+    columns = header.count("|")
+    first = tables[tables.index(header) :][: len(board.backbones) + 2]
+    for line in first:
+        assert len(re.findall(r"(?<!\\)\|", line)) == columns
+    assert "Not measured here" in text
+    assert "vtab run --backbone" in text
+
+
+@given(st.text())
+def test_markdown_shows_any_name_as_it_is(name: str) -> None:
+    shown = html.unescape(re.sub(r"\\([\\`*_{}\[\]#!|~$^:])", r"\1", markdown.escaped(name, 1000).replace("\\&", "&")))
+    if "&" not in name:
+        assert shown == printable(name).strip()
+    assert not re.search(r"[<>\n]", markdown.escaped(name, 1000))
+
+
+@given(st.text("`ab\n", max_size=20))
+def test_no_text_ends_its_fence(text: str) -> None:
+    lines = markdown.fenced(text).split("\n")
+    assert lines[0] == lines[-1]
+    assert not any(line.startswith(lines[0]) for line in lines[1:-1])
+
+
+@given(st.text())
+def test_latex_never_sees_a_special_character(name: str) -> None:
+    bare = re.sub(r"\\(?:text[a-z]+|dots)\{\}|\\[{}$&#%_]", "", latex.escaped(name, 1000))
+    assert not set(bare) & set('\\{}$&#%_~^<>|"\n')
+
+
+def test_latex_is_booktabs_with_as_many_cells_everywhere(board: Board, written: Path) -> None:
+    text = (written / "leaderboard.tex").read_text()
+    for rule in (r"\toprule", r"\midrule", r"\bottomrule"):
+        assert rule in text
+    lines = [line for line in text.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
+    assert {len(re.findall(r"(?<!\\)&", line)) for line in lines} == {6 + 19 - 1}
+    assert r"\cmidrule(lr){7-13} \cmidrule(lr){14-17} \cmidrule(lr){18-25}" in text
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
+def test_latex_compiles(written: Path, tmp_path: Path) -> None:
+    packages = r"\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx,textcomp}"
+    body = (written / "leaderboard.tex").read_text()
+    (tmp_path / "a.tex").write_text(rf"\documentclass{{article}}{packages}\begin{{document}}{body}\end{{document}}")
+    subprocess.run(["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "a.tex"], cwd=tmp_path, check=True)
+
+
+def test_left_out_records_are_listed(board: Board, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    made = replace(board, left_out=(LeftOut("=cmd.json", "k", "dmlab", "half written"),))
+    exported_csv.write_left_out(made, tmp_path / "left_out.csv")
+    assert (tmp_path / "left_out.csv").read_text() == "record,backbone,task,reason\n'=cmd.json,k,dmlab,half written\n"
+
+
+def test_a_sweep_size_is_read_from_a_record(tmp_path: Path) -> None:
+    from leaderboards.reading import read_results
+    from leaderboards.reading_board import build_board
+    from leaderboards.reading_choice import choose
+    from leaderboards.reading_scan import find_records
+
+    write_records(tmp_path / "results", 1, "mini")
+    results = read_results(find_records([tmp_path / "results"]))
+    made = build_board(results, choose(results.entries, None, None, ()))
+    path = vtab_website.write(made, summarise(made, draws=20), tmp_path / "site.csv")
+    assert pd.read_csv(path, header=[0, 1], index_col=0)["metadata", "hyper_sweep_size"].tolist() == [5]

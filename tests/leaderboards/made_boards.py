@@ -1,0 +1,285 @@
+"""Made-up boards and results folders that the tests of the leaderboards share."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leaderboards.board import BackboneRow, Board, TaskColumn
+from vtab_harness import registry
+from vtab_harness.api.records import Record, Scored
+from vtab_harness.store import RecordKey, Store, backbone_folder
+
+GROUPS = ("natural",) * 7 + ("specialized",) * 4 + ("structured",) * 8
+HARMFUL = (
+    "timm:<img src=x onerror=alert(1)>",
+    '=HYPERLINK("http://example.org","click")',
+    "timm:two\nlines\tand a tab",
+    "timm:emoji-\N{ROCKET}",
+    "timm:" + "long" * 75,
+    r"timm:a_b & 100% $x$ #1 {y} ~z ^ \input",
+    "timm:pipe|and`tick`*star*",
+)
+
+
+def sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def made_board(
+    backbones: int = 5,
+    tasks: int = 19,
+    seeds: int = 3,
+    rng: np.random.Generator | None = None,
+    *,
+    names: Sequence[str] = (),
+    examples: int | NDArray[np.int64] = 2000,
+    spread: float = 0.15,
+    protocol: str = "linear-v1",
+) -> Board:
+    """Returns a complete board: true accuracies differ by backbone and task, seeds only by sampling.
+
+    Args:
+        names: Specs of the first backbones.
+        examples: Test examples of every task, or int64 (tasks,).
+        spread: Standard deviation of true accuracies over backbones.
+    """
+    rng = rng or np.random.default_rng(0)
+    ns = np.broadcast_to(np.asarray(examples, np.int64), (tasks,))
+    base = rng.uniform(0.35, 0.8, tasks)
+    true = np.clip(base + rng.normal(0, spread, (backbones, 1)) + rng.normal(0, 0.03, (backbones, tasks)), 0.02, 0.98)
+    shape = (backbones, tasks, seeds)
+    counts = np.broadcast_to(ns[None, :, None], shape).copy()
+    correct = rng.binomial(counts, np.broadcast_to(true[:, :, None], shape)).astype(np.int64)
+    columns = vtab_columns(tasks)
+    rows = []
+    for i in range(backbones):
+        spec = names[i] if i < len(names) else f"timm:made_{i}?pretrained=false"
+        source = spec.partition(":")[0]
+        step = 1000 * (i + 1) if "/step-" in spec else None
+        rows.append(
+            BackboneRow(
+                key=f"made-{i:04d}-{sha(spec)[:8]}",
+                name=spec.partition(":")[2].partition("?")[0] or spec,
+                spec=spec,
+                parameters=int(1e6 * (i + 1)),
+                macs=int(3e8 * (i + 1)) if i % 7 != 6 else None,
+                feature_size=64,
+                pretrained=False,
+                input_size=(224, 224),
+                weights=sha(spec),
+                architecture={"source": source, "name": f"made_{i}", "arguments": {}},
+                step=step,
+                source=source,
+            )
+        )
+    order = sorted(range(backbones), key=lambda i: rows[i].key)
+    board = Board(
+        suite="vtab-1k" if tasks == 19 else "made",
+        suite_version="1",
+        protocol=protocol,
+        train_examples="1000",
+        variants={column.name: "vtab-1k" for column in columns},
+        date="2026-01-02",
+        tasks=columns,
+        backbones=tuple(rows),
+        seeds=tuple(range(seeds)),
+        accuracy=correct / counts,
+        correct=correct,
+        examples=counts,
+        status=np.full(shape, "finished", dtype="<U8"),
+        seconds=rng.uniform(1, 100, shape),
+        paths=np.array(
+            [
+                [
+                    [f"results/{row.key}/{column.name}/{protocol}/seed{seed}.json" for seed in range(seeds)]
+                    for column in columns
+                ]
+                for row in rows
+            ],
+            dtype=object,
+        ).reshape(shape),
+        images_per_second=rng.uniform(50, 5000, backbones),
+    )
+    return board.select(order)
+
+
+def vtab_columns(tasks: int) -> tuple[TaskColumn, ...]:
+    """Returns the columns of VTAB-1k; where another number is wanted, made-up ones in three groups."""
+    if tasks == 19:
+        found = [registry.tasks.get(name) for name in registry.suites.get("vtab-1k").tasks]
+        return tuple(TaskColumn(t.name, t.title, t.group, t.num_classes, t.chance) for t in found)
+    groups = [GROUPS[i * 19 // max(tasks, 1)] for i in range(tasks)]
+    return tuple(TaskColumn(f"task_{i}", f"Task-{i}", group, 10, 0.1) for i, group in enumerate(groups))
+
+
+def with_holes(
+    board: Board, missing: Sequence[tuple[int, int]] = (), diverged: Sequence[tuple[int, int]] = ()
+) -> Board:
+    """Returns a board in which some (backbone, task) cells have no record, or one seed diverged."""
+    accuracy, correct, examples = board.accuracy.copy(), board.correct.copy(), board.examples.copy()
+    status, seconds, paths = board.status.copy(), board.seconds.copy(), board.paths.copy()
+    for b, t in missing:
+        accuracy[b, t], correct[b, t], examples[b, t] = np.nan, 0, 0
+        status[b, t], seconds[b, t], paths[b, t] = "", np.nan, None
+    for b, t in diverged:
+        accuracy[b, t, 0], correct[b, t, 0], examples[b, t, 0], status[b, t, 0] = np.nan, 0, 0, "diverged"
+    return replace(
+        board, accuracy=accuracy, correct=correct, examples=examples, status=status, seconds=seconds, paths=paths
+    )
+
+
+def made_record(
+    task: str = "mini_digits",
+    spec: str = "timm:made",
+    *,
+    seed: int = 0,
+    protocol: str = "linear-v1",
+    examples: int = 50,
+    accuracy: float = 0.5,
+    variant: str = "mini-1",
+    weights: str | None = None,
+    pretrained: bool = False,
+    train_examples: str = "1000",
+    status: str = "finished",
+    finished: str = "2026-01-02T03:04:05+00:00",
+    device: str = "cpu",
+) -> tuple[RecordKey, Record, Scored | None]:
+    """Returns where a record belongs, the record, and its predictions.
+
+    The labels of a task are always the same, and so are the fingerprints, so that records can be paired. About
+    `accuracy` of the predictions are right; which ones depends on spec, task and seed.
+    """
+    declared = registry.tasks.get(task)
+    labels = np.random.default_rng(int(sha(task)[:8], 16)).integers(0, declared.num_classes, examples).astype(np.int32)
+    rng = np.random.default_rng(int(sha(f"{spec} {task} {seed}")[:8], 16))
+    wrong = (labels + rng.integers(1, declared.num_classes, examples)) % declared.num_classes
+    predicted = np.where(rng.random(examples) < accuracy, labels, wrong).astype(np.int32)
+    scored = Scored(predicted, labels) if status == "finished" else None
+    score = None
+    if scored is not None:
+        score = {"accuracy": scored.correct / examples, "correct": scored.correct, "examples": examples}
+    name, _, version = protocol.partition("-v")
+    official = train_examples == "1000"
+    fingerprints = {
+        split: {kind: sha(f"{declared.image_set.name} {variant} {split} {kind} {examples}") for kind in kinds}
+        for split, kinds in dict.fromkeys(("train800", "val200", "test"), ("keys", "labels", "pixels")).items()
+    }
+    for split in fingerprints:
+        fingerprints[split]["labels"] = sha(f"{task} {variant} {split} labels {examples}")
+    identity: dict[str, Any] = {
+        "architecture": {"source": spec.partition(":")[0], "name": spec.partition(":")[2].partition("?")[0]},
+        "transform": {"input_size": [32, 32], "mean": [0.5] * 3, "std": [0.5] * 3, "resize": "legacy-bilinear"},
+        "weights": weights or sha(spec),
+    }
+    record = Record(
+        task={
+            "name": declared.name,
+            "title": declared.title,
+            "group": declared.group,
+            "version": declared.version,
+            "num_classes": declared.num_classes,
+            "chance": declared.chance,
+        },
+        protocol={
+            "name": name,
+            "version": int(version.partition("-")[0] or 1),
+            "identity": protocol if official else f"{protocol}-{train_examples}",
+            "settings": {},
+            "overridden": {},
+            **({} if official else {"train_examples": train_examples}),
+        },
+        backbone={
+            "spec": spec,
+            **identity,
+            "feature_size": 64,
+            "parameters": 1_000_000 + int(sha(spec)[:5], 16),
+            "macs": 10_000_000 + int(sha(spec)[:5], 16),
+            "pretrained": pretrained,
+        },
+        data={
+            "image_set": declared.image_set.name,
+            "version": declared.image_set.version,
+            "variant": variant,
+            "fingerprints": fingerprints,
+        },
+        seed=seed,
+        status="finished" if scored is not None else "diverged",
+        score=score,
+        search={
+            "trials": [
+                {
+                    "settings": {"strength": 10.0**i},
+                    "status": "finished",
+                    "validation_accuracy": min(1.0, max(0.0, accuracy - 0.05 * abs(i))),
+                    "validation_loss": 1.0 + abs(i),
+                    "diverged_at": None,
+                    "curve": [[0, 2.3], [10, 1.5 + abs(i)], [20, 1.0 + abs(i)]],
+                    "notes": {},
+                }
+                for i in range(-2, 3)
+            ],
+            "chosen": 2 if scored is not None else None,
+            "final_diverged_at": None if scored is not None else 7,
+        },
+        predictions=None,
+        environment={
+            "device": device,
+            "device_name": "made up",
+            "platform": "Linux x86_64",
+            "precision": "fp32",
+            "threads": 1,
+            "versions": {"vtab-harness": "0.1.0"},
+        },
+        run={
+            "seconds": {"inputs": 1.0, "search": 2.0, "fit": 0.5, "test": 0.25},
+            "started": finished,
+            "finished": finished,
+            "command": "vtab run",
+            "commit": None,
+        },
+    )
+    key = RecordKey(
+        backbone_folder(spec, {**identity, "precision": "fp32"}), task, str(record.protocol["identity"]), seed
+    )
+    return key, record, scored
+
+
+def write_record(folder: Path, *args: Any, **options: Any) -> Path:
+    """Writes one made-up record with its predictions; takes what `made_record` takes. Returns the file."""
+    key, record, scored = made_record(*args, **options)
+    return Store(folder).write(key, record, scored)
+
+
+def write_records(
+    folder: Path,
+    backbones: int | Sequence[str] = 2,
+    tasks: str | Sequence[str] = "mini",
+    seeds: int = 1,
+    *,
+    accuracies: Sequence[float] = (),
+    **options: Any,
+) -> list[Path]:
+    """Writes real records with predictions for every backbone x task x seed.
+
+    Args:
+        backbones: Specs, or how many.
+        tasks: Names of tasks, or a suite.
+        accuracies: Of the backbones, in order; evenly from 0.4 to 0.8 if not given.
+        **options: For `made_record`.
+    """
+    specs = [f"timm:made_{i}" for i in range(backbones)] if isinstance(backbones, int) else list(backbones)
+    names = registry.suites.get(tasks).tasks if isinstance(tasks, str) else tuple(tasks)
+    levels = accuracies or np.linspace(0.4, 0.8, len(specs))
+    return [
+        write_record(folder, task, spec, seed=seed, accuracy=float(level), **options)
+        for spec, level in zip(specs, levels, strict=True)
+        for task in names
+        for seed in range(seeds)
+    ]

@@ -1,0 +1,95 @@
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_boards import made_board, with_holes
+from made_summary import made_summary
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
+
+from leaderboards.plots import cost
+from leaderboards.plots.style import NotDrawnError
+
+SMALL = st.one_of(st.integers(0, 5).map(float), st.just(float("nan")))
+
+
+@given(st.lists(st.tuples(SMALL, SMALL), max_size=12))
+def test_the_front_is_who_is_beaten_by_nobody(points: list[tuple[float, float]]) -> None:
+    costs, scores = np.array([p[0] for p in points]), np.array([p[1] for p in points])
+
+    def beaten(i: int) -> bool:
+        return any(
+            costs[j] <= costs[i] and scores[j] >= scores[i] and (costs[j] < costs[i] or scores[j] > scores[i])
+            for j in range(len(points))
+        )
+
+    known = [i for i in range(len(points)) if not (np.isnan(costs[i]) or np.isnan(scores[i]))]
+    front = cost.pareto_front(costs, scores).tolist()
+    assert sorted(front) == [i for i in known if not beaten(i)]
+    assert [costs[i] for i in front] == sorted(costs[i] for i in front)
+
+
+@pytest.mark.parametrize("kind", ["parameters", "macs", "images_per_second"])
+def test_filled_points_are_the_front(kind: cost.Cost) -> None:
+    board = made_board(9, tasks=4)
+    summary = made_summary(board)
+    values = {
+        "parameters": np.array([float(row.parameters) for row in board.backbones]),
+        "macs": np.array([np.nan if row.macs is None else float(row.macs) for row in board.backbones]),
+        "images_per_second": board.images_per_second,
+    }[kind]
+    sign = -1 if kind == "images_per_second" else 1
+    front = cost.pareto_front(sign * values, summary.mean)
+    axes = cost.draw(board, summary, kind).axes[0]
+    filled = axes.lines[-1]
+    assert filled.get_markerfacecolor() == "black"
+    assert sorted(filled.get_xdata()) == pytest.approx(sorted(values[front]))
+    assert sorted(filled.get_ydata()) == pytest.approx(sorted(100 * summary.mean[front]))
+
+
+@pytest.mark.parametrize("backbones", [12, 400])
+def test_names_hide_neither_each_other_nor_a_point_nor_the_edge(backbones: int) -> None:
+    board = made_board(backbones, tasks=3, seeds=1)
+    summary = made_summary(board)
+    figure = cost.draw(board, summary, "parameters")
+    axes = figure.axes[0]
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    names = [text for text in axes.texts if text.get_text().startswith("made")]
+    boxes = [Text.get_window_extent(text, canvas.get_renderer()) for text in names]
+    assert 5 <= len(names) <= 30
+    for i, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:i])
+        assert axes.bbox.x0 <= box.x0
+        assert box.x1 <= axes.bbox.x1
+    points = axes.transData.transform(
+        [(row.parameters, 100 * mean) for row, mean in zip(board.backbones, summary.mean, strict=True)]
+    )
+    assert not any(box.contains(*point) for box in boxes for point in points)
+
+
+def test_two_complete_backbones_are_the_least() -> None:
+    board = with_holes(made_board(2, tasks=3), [(0, 0)])
+    with pytest.raises(NotDrawnError, match="multiply-adds"):
+        cost.draw(board, made_summary(board), "macs")
+    board = replace(made_board(3, tasks=3), images_per_second=np.full(3, np.nan))
+    with pytest.raises(NotDrawnError, match="images a second"):
+        cost.draw(board, made_summary(board), "images_per_second")
+
+
+def test_equal_points_are_drawn_without_a_warning() -> None:
+    board = made_board(5, tasks=3)
+    board = board.select([0, 0, 0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cost.draw(board, made_summary(board), "parameters")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(25e6, "25 M"), (1.8e9, "1.8 G"), (999, "999"), (2e12, "2 T"), (1e3, "1 k")]
+)
+def test_counts_are_short(value: float, text: str) -> None:
+    assert cost.short(value) == text

@@ -1,0 +1,145 @@
+"""Suite intervals against SciPy, brute force and simulation."""
+
+import sys
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
+
+from leaderboards.statistics.bootstrap import Aggregation, bootstrap_means, percentile_interval, shared_by_seeds
+from leaderboards.statistics.single_tasks import task_intervals
+
+sys.path.insert(0, str(Path(__file__).parent))
+from simulated import GROUPS, VTAB, correct_counts
+
+
+def test_one_task_equals_scipys_bootstrap_of_the_examples() -> None:
+    right = np.arange(120) < 84
+    expected = stats.bootstrap((right,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(1))
+    draws = bootstrap_means(np.array([[[84]]]), np.array([[[120]]]), [0], 20_000, np.random.default_rng(2))
+    low, high = percentile_interval(draws.mean)
+    # Draws are multiples of 1 / 120: the ends may fall on neighbouring ones.
+    np.testing.assert_allclose([low[0], high[0]], expected.confidence_interval, atol=1.01 / 120)
+    assert draws.mean.std() == pytest.approx(expected.standard_error, rel=0.03)
+    assert draws.mean.mean() == pytest.approx(0.7, abs=0.002)
+
+
+def test_stratified_means_have_the_variance_of_independent_tasks() -> None:
+    rng = np.random.default_rng(0)
+    correct, examples = np.array([[[30], [50], [80]]]), np.array([[[50], [100], [90]]])
+    draws = bootstrap_means(correct, examples, [0, 1, 1], 40_000, rng)
+    p = correct[0, :, 0] / examples[0, :, 0]
+    variance = p * (1 - p) / examples[0, :, 0]
+    assert draws.mean[:, 0].std() == pytest.approx(np.sqrt(variance.sum()) / 3, rel=0.02)
+    assert draws.groups[:, 0, 0].std() == pytest.approx(np.sqrt(variance[0]), rel=0.02)
+    assert draws.groups[:, 0, 1].std() == pytest.approx(np.sqrt(variance[1:].sum()) / 2, rel=0.02)
+    np.testing.assert_allclose(
+        draws.mean, (draws.groups[:, :, 0] + 2 * draws.groups[:, :, 1]) / 3
+    )  # the same draws, so that groups and mean agree
+
+
+@pytest.mark.parametrize(("seeds", "aggregation"), [(3, "median"), (5, "median"), (4, "median"), (3, "mean")])
+def test_seeds_are_resampled_as_by_enumeration(seeds: int, aggregation: Aggregation) -> None:
+    # So many examples that only the seeds vary.
+    correct = np.array([10, 40, 45, 70, 90])[:seeds] * 10**10
+    found = bootstrap_means(
+        correct[None, None], np.full((1, 1, seeds), 10**12), [0], 40_000, np.random.default_rng(0), aggregation
+    ).mean[:, 0]
+    scores = correct / 10**12
+    if aggregation == "median":
+        expected = np.array([np.median(chosen) for chosen in product(scores, repeat=seeds)])
+    else:
+        expected = np.array([np.mean(chosen) for chosen in product(scores, repeat=seeds)])
+        # Stretched, so that the variance is the unbiased one.
+        expected = scores.mean() + (expected - scores.mean()) * np.sqrt(seeds / (seeds - 1))
+        assert expected.var() == pytest.approx(scores.var(ddof=1) / seeds)
+    quantiles = np.linspace(0.05, 0.95, 19)
+    assert found.mean() == pytest.approx(expected.mean(), abs=0.002)
+    assert found.std() == pytest.approx(expected.std(), rel=0.02)
+    gap = np.abs(np.quantile(found, quantiles) - np.quantile(expected, quantiles))
+    assert np.median(gap) < 1e-4
+
+
+def test_missing_tasks_and_seeds() -> None:
+    rng = np.random.default_rng(0)
+    correct = np.full((3, 2, 3), 60)
+    examples = np.full((3, 2, 3), 100)
+    correct[1, 0], examples[1, 0] = 0, 0
+    correct[2, 1, 2], examples[2, 1, 2] = 0, 0
+    draws = bootstrap_means(correct, examples, [0, 1], 200, rng)
+    assert np.isnan(draws.mean[:, 1]).all()
+    assert np.isnan(draws.interquartile[:, 1]).all()
+    assert np.isnan(draws.groups[:, 1, 0]).all()
+    assert not np.isnan(draws.groups[:, 1, 1]).any()
+    assert draws.mean[:, 2].mean() == pytest.approx(0.6, abs=0.02)
+    low, high = task_intervals(correct, examples)
+    assert np.isnan(low[1, 0])
+    assert 0 < low[2, 1] < 0.6 < high[2, 1] < 1
+
+
+def test_the_same_generator_gives_the_same_draws_whatever_the_number_of_backbones_at_once() -> None:
+    correct, examples = np.full((2, 19, 1), 60), np.full((2, 19, 1), 100)
+    one = bootstrap_means(correct, examples, GROUPS, 50, np.random.default_rng(3))
+    two = bootstrap_means(correct, examples, GROUPS, 50, np.random.default_rng(3))
+    np.testing.assert_array_equal(one.mean, two.mean)
+
+
+@pytest.mark.parametrize("confidence", [0.9, 0.95])
+def test_single_scores_have_wilsons_interval(confidence: float) -> None:
+    for right, size in ((0, 10), (10, 10), (3, 10), (400, 711), (60_000, 73_728)):
+        expected = proportion_confint(right, size, 1 - confidence, method="wilson")
+        low, high = task_intervals(np.array([[[right]]]), np.array([[[size]]]), confidence)
+        np.testing.assert_allclose([low[0, 0], high[0, 0]], expected, atol=1e-12)
+
+
+def test_seeds_that_agree_share_all_and_seeds_that_differ_the_least_that_is_assumed() -> None:
+    examples = np.full((2, 4, 3), 1000)
+    correct = np.stack([np.full((4, 3), 700), np.tile([500, 700, 900], (4, 1))])
+    np.testing.assert_allclose(shared_by_seeds(correct, examples), [1.0, 0.7])
+    np.testing.assert_array_equal(shared_by_seeds(correct[:, :, :1], examples[:, :, :1]), [1.0, 1.0])
+
+
+def coverage(boards: int, seeds: int, aggregation: Aggregation, spread: float) -> tuple[float, float, float]:
+    """Returns how often the intervals of suite mean, group means and single tasks hold the truth."""
+    rng = np.random.default_rng(seeds)
+    if seeds == 1:
+        truth = rng.uniform(0.2, 0.95, (boards, 19))
+        sizes = VTAB
+        correct = rng.binomial(np.broadcast_to(sizes, truth.shape), truth)[..., None]
+    else:
+        # Smaller test sets, in which both parts of the variance count.
+        sizes = np.minimum(VTAB, 1000) // 2
+        correct, truth = correct_counts(boards, sizes, seeds, spread, rng)
+    examples = np.broadcast_to(sizes[None, :, None], correct.shape)
+    draws = bootstrap_means(correct, examples, GROUPS, 500, rng, aggregation)
+    held = []
+    groups = np.stack([truth[:, g == GROUPS].mean(axis=1) for g in range(3)], axis=1)
+    for found, true in ((draws.mean, truth.mean(axis=1)), (draws.groups, groups)):
+        low, high = percentile_interval(found)
+        held.append(float(((low <= true) & (true <= high)).mean()))
+    low, high = task_intervals(correct, examples, 0.95, aggregation)
+    return held[0], held[1], float(((low <= truth) & (truth <= high)).mean())
+
+
+def test_intervals_cover_the_truth() -> None:
+    # 400 leaderboards: the standard error of a coverage of 95 % is 1.1 %.
+    suite, groups, tasks = coverage(400, 1, "median", 0.0)
+    assert 0.91 <= suite <= 0.985
+    assert 0.93 <= groups <= 0.97
+    assert 0.93 <= tasks <= 0.97
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("seeds", "aggregation", "spread"),
+    [(1, "median", 0.0), (3, "median", 0.0), (3, "median", 0.01), (3, "mean", 0.01), (5, "median", 0.01)],
+)
+def test_95_percent_intervals_cover_93_to_97_percent_of_2000_leaderboards(
+    seeds: int, aggregation: Aggregation, spread: float
+) -> None:
+    found = coverage(2000, seeds, aggregation, spread)
+    print(f"{seeds} seeds, {aggregation}, spread {spread}: suite, groups, tasks {np.round(found, 4)}")
+    assert all(0.93 <= share <= 0.97 for share in found), found

@@ -1,0 +1,48 @@
+"""Ranks, their intervals, and the interquartile mean against loops and SciPy."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import norm, trim_mean
+
+from leaderboards.statistics.interquartile import interquartile_mean
+from leaderboards.statistics.power import smallest_detectable
+from leaderboards.statistics.ranks import rank_intervals, ranks
+
+
+@given(st.lists(st.one_of(st.sampled_from([0.1, 0.5, float("nan")]), st.floats(0, 1)), min_size=1, max_size=12))
+def test_a_rank_is_one_more_than_the_number_of_better_ones(values: list[float]) -> None:
+    expected = [np.nan if np.isnan(v) else 1 + sum(w > v for w in values) for v in values]
+    np.testing.assert_array_equal(ranks(values), expected)
+
+
+def test_rank_intervals_hold_the_stated_share_of_the_draws() -> None:
+    rng = np.random.default_rng(0)
+    draws = rng.normal([0.0, 0.2, 3.0, np.nan], 1, (4001, 4))
+    low, high = rank_intervals(draws, 0.9)
+    assert (low[2], high[2]) == (1, 1) or high[2] == 2
+    assert np.isnan(low[3])
+    assert np.isnan(high[3])
+    for b in range(3):
+        mine = [1 + sum(row[:3] > row[b]) for row in draws]
+        assert np.mean([low[b] <= rank <= high[b] for rank in mine]) >= 0.9
+        assert low[b] == sorted(mine)[int(0.05 * 4000)]
+
+
+@given(st.integers(1, 40), st.integers(0, 5))
+def test_interquartile_mean_is_the_quarter_trimmed_mean(count: int, seed: int) -> None:
+    values = np.random.default_rng(seed).random((3, count))
+    np.testing.assert_allclose(interquartile_mean(values), trim_mean(values, 0.25, axis=1))
+
+
+def test_interquartile_mean_of_an_incomplete_row_is_empty() -> None:
+    found = interquartile_mean(np.array([[1.0, np.nan, 3.0, 4.0, 5.0], [1.0, 2.0, 3.0, 4.0, 5.0]]))
+    np.testing.assert_array_equal(found, [np.nan, 3.0])
+
+
+@pytest.mark.parametrize("power", [0.5, 0.8, 0.95])
+def test_smallest_detectable_is_found_with_the_stated_power(power: float) -> None:
+    # z of an observed difference is normal around the true one; the far tail of the two-sided test is below 1e-4 here.
+    true = float(smallest_detectable(2.0, 0.95, power)) / 2.0
+    assert norm.sf(norm.ppf(0.975) - true) == pytest.approx(power)

@@ -1,0 +1,78 @@
+"""The marker and the fixture, in a pytest run of their own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from made_boards import write_records
+
+from leaderboards.gate.baseline import make_baseline, write_baseline
+from leaderboards.runs import read_runs
+
+pytest_plugins = ["pytester"]
+TASKS = ("mini_digits", "mini_count")
+RUN = ("-p", "leaderboards.pytest_plugin", "-p", "no:cacheprovider", "--strict-markers")
+
+
+@pytest.fixture
+def folder(pytester: pytest.Pytester) -> Path:
+    """The same results and worse ones, and a baseline."""
+    for name, accuracy in (("same", 0.7), ("worse", 0.6)):
+        write_records(pytester.path / name, ["timm:m"], TASKS, accuracies=[accuracy], examples=800)
+    (protocol, backbones), *_ = read_runs([pytester.path / "same"]).items()
+    write_baseline(pytester.path / "base", make_baseline(protocol, None, TASKS, list(backbones.values())))
+    return pytester.path
+
+
+def test_marker(folder: Path, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.vtab_gate(results="same", baseline="base")
+        def test_same(): ...
+
+        @pytest.mark.vtab_gate(results="worse", baseline="base")
+        def test_worse(): ...
+
+        @pytest.mark.vtab_gate(results=["worse"], baseline="base", margin=20)
+        def test_wide(): ...
+
+        @pytest.mark.vtab_gate(results="same", baseline="nothing")
+        def test_missing(): ...
+
+        @pytest.mark.vtab_gate(result="same")
+        def test_wrong_word(): ...
+
+        def test_unmarked(): ...
+        """
+    )
+    result = pytester.runpytest_inprocess(*RUN)
+    result.assert_outcomes(passed=3, failed=3)
+    result.stdout.fnmatch_lines(
+        ["*1 of 1 backbone got worse*", "*There is no baseline*", "*it takes vtab_gate(results, *"]
+    )
+
+
+def test_fixture(folder: Path, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        def test_same(vtab_gate):
+            assert vtab_gate("same", "base").backbones[0].now > 0.6
+
+        def test_worse(vtab_gate):
+            vtab_gate("worse", baseline="base", per_task=True)
+        """
+    )
+    pytester.runpytest_inprocess(*RUN).assert_outcomes(passed=1, failed=1)
+
+
+def test_the_marker_is_announced(pytester: pytest.Pytester) -> None:
+    pytester.runpytest_inprocess(*RUN, "--markers").stdout.fnmatch_lines(["@pytest.mark.vtab_gate(results, baseline,*"])
+
+
+def test_loading_the_plugin_imports_nothing_heavy() -> None:
+    code = "import leaderboards.pytest_plugin, sys; print({'numpy', 'torch', 'scipy'} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"

@@ -1,0 +1,83 @@
+import shlex
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_boards import made_board, with_holes
+
+from leaderboards.board import Duplicate
+from leaderboards.summary import summarise
+
+
+def test_both_means_against_a_loop() -> None:
+    board = made_board(6, 19, 3)
+    summary = summarise(board, draws=50)
+    for b in range(6):
+        scores = [sorted(board.accuracy[b, t])[1] for t in range(19)]
+        groups: dict[str, list[float]] = {}
+        for task, score in zip(board.tasks, scores, strict=True):
+            groups.setdefault(task.group, []).append(score)
+        means = [sum(values) / len(values) for values in groups.values()]
+        assert [len(values) for values in groups.values()] == [7, 4, 8]
+        assert summary.mean[b] == pytest.approx(sum(scores) / 19)
+        assert summary.group_means[b] == pytest.approx(means)
+        assert summary.petl_mean[b] == pytest.approx(sum(means) / 3)
+        assert summary.interquartile_mean[b] == pytest.approx(np.mean(sorted(scores)[4:15]))
+    assert summary.rank.tolist() == [1 + int((summary.mean > mean).sum()) for mean in summary.mean]
+    assert (summary.mean_low <= summary.mean).all()
+    assert (summary.mean <= summary.mean_high).all()
+    assert (summary.rank_low <= summary.rank).all()
+    assert (summary.rank <= summary.rank_high).all()
+
+
+def test_an_incomplete_backbone_has_no_mean_and_a_command() -> None:
+    board = with_holes(made_board(4, 19, 3), missing=[(1, 0), (1, 18)], diverged=[(2, 3)])
+    summary = summarise(board, draws=50)
+    for values in (
+        summary.mean,
+        summary.mean_low,
+        summary.petl_mean,
+        summary.interquartile_mean,
+        summary.rank,
+        summary.rank_low,
+    ):
+        assert np.isnan(values).tolist() == [False, True, True, False]
+    assert np.isnan(summary.group_means[1:3]).all()
+    assert np.isnan(summary.task_low).sum() == 3
+    assert summary.missing[1] == (board.tasks[0].name, board.tasks[18].name)
+    words = shlex.split(summary.commands[1])
+    assert words == [
+        *("vtab", "run", "--backbone", board.backbones[1].spec, "--protocol", "linear"),
+        *("--task", board.tasks[0].name, "--task", board.tasks[18].name, "--seeds", "3"),
+    ]
+    assert "--overwrite" in shlex.split(summary.commands[2])
+    assert summary.commands[0] == summary.commands[3] == ""
+    # The ranks of the others are those without it.
+    assert np.nanmax(summary.rank) == 2
+
+
+def test_the_same_board_gives_the_same_intervals() -> None:
+    board = made_board(3, 19, 3)
+    one, two = summarise(board, draws=30), summarise(board, draws=30)
+    np.testing.assert_array_equal(one.mean_low, two.mean_low)
+    np.testing.assert_array_equal(one.rank_high, two.rank_high)
+
+
+def test_records_that_disagree_are_computed_again() -> None:
+    board = made_board(2, 19, 1)
+    doubled = Duplicate(board.backbones[0].key, board.tasks[2].name, 0, ("a", "b"), (1, 2))
+    summary = summarise(replace(board, duplicates=(doubled,)), draws=20)
+    assert summary.missing == ((board.tasks[2].name,), ())
+    assert summary.commands[0].endswith("--overwrite")
+
+
+def test_a_command_stays_one_command_whatever_the_spec_holds() -> None:
+    board = with_holes(made_board(2, 19, 1, names=["timm:x; rm -rf /\necho 'y'"]), missing=[(0, 0), (1, 0)])
+    for row, command in zip(board.backbones, summarise(board, draws=20).commands, strict=True):
+        assert "\n" not in command
+        assert shlex.split(command)[3] == row.spec.replace("\n", " ")
+
+
+def test_no_complete_backbone_is_no_error() -> None:
+    summary = summarise(with_holes(made_board(1, 19, 1), missing=[(0, 0)]), draws=20)
+    assert np.isnan(summary.mean).all()
