@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leaderboards.reading_scan import Found
+from leaderboards.reading.scan import Found
 from vtab_harness import __version__
 from vtab_harness.api.errors import OptionError
 from vtab_harness.store import storage_errors, write_atomically
@@ -82,9 +82,9 @@ def build(found: Found, options: BuildOptions, out: Path, tell: Tell) -> tuple[B
         StorageError: The folder cannot be written, or no record is left.
     """
     from leaderboards import exports
-    from leaderboards.reading import read_results
-    from leaderboards.reading_board import build_board
-    from leaderboards.reading_choice import choose
+    from leaderboards.reading.board import build_board
+    from leaderboards.reading.choice import choose
+    from leaderboards.reading.results import read_results
     from leaderboards.summary import summarise
 
     said: list[str] = []

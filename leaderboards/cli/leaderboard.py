@@ -47,7 +47,7 @@ def leaderboard(
 ) -> None:
     """Write tables, plots and a page from records: one suite, one protocol, one data variant."""
     from leaderboards.building import BuildOptions, build, is_current
-    from leaderboards.reading_scan import find_records
+    from leaderboards.reading.scan import find_records
 
     options = BuildOptions(
         suite=suite,

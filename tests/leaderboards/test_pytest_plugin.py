@@ -15,6 +15,12 @@ TASKS = ("mini_digits", "mini_count")
 RUN = ("-p", "leaderboards.pytest_plugin", "-p", "no:cacheprovider", "--strict-markers")
 
 
+@pytest.fixture(autouse=True)
+def only_this_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed harness announces the plugin as well, and pytest takes it once only."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+
 @pytest.fixture
 def folder(pytester: pytest.Pytester) -> Path:
     """The same results and worse ones, and a baseline."""
@@ -48,7 +54,7 @@ def test_marker(folder: Path, pytester: pytest.Pytester) -> None:
         def test_unmarked(): ...
         """
     )
-    result = pytester.runpytest_inprocess(*RUN)
+    result = pytester.runpytest_subprocess(*RUN)
     result.assert_outcomes(passed=3, failed=3)
     result.stdout.fnmatch_lines(
         ["*1 of 1 backbone got worse*", "*There is no baseline*", "*it takes vtab_gate(results, *"]
@@ -65,11 +71,11 @@ def test_fixture(folder: Path, pytester: pytest.Pytester) -> None:
             vtab_gate("worse", baseline="base", per_task=True)
         """
     )
-    pytester.runpytest_inprocess(*RUN).assert_outcomes(passed=1, failed=1)
+    pytester.runpytest_subprocess(*RUN).assert_outcomes(passed=1, failed=1)
 
 
 def test_the_marker_is_announced(pytester: pytest.Pytester) -> None:
-    pytester.runpytest_inprocess(*RUN, "--markers").stdout.fnmatch_lines(["@pytest.mark.vtab_gate(results, baseline,*"])
+    pytester.runpytest_subprocess(*RUN, "--markers").stdout.fnmatch_lines(["@pytest.mark.vtab_gate(results, baseline,*"])
 
 
 def test_loading_the_plugin_imports_nothing_heavy() -> None:

@@ -253,10 +253,10 @@ def test_left_out_records_are_listed(board: Board, tmp_path: Path) -> None:
 
 
 def test_a_sweep_size_is_read_from_a_record(tmp_path: Path) -> None:
-    from leaderboards.reading import read_results
-    from leaderboards.reading_board import build_board
-    from leaderboards.reading_choice import choose
-    from leaderboards.reading_scan import find_records
+    from leaderboards.reading.board import build_board
+    from leaderboards.reading.choice import choose
+    from leaderboards.reading.results import read_results
+    from leaderboards.reading.scan import find_records
 
     write_records(tmp_path / "results", 1, "mini")
     results = read_results(find_records([tmp_path / "results"]))

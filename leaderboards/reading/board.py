@@ -10,10 +10,10 @@ from dataclasses import replace
 import numpy as np
 
 from leaderboards.board import Aggregation, BackboneRow, Board, Duplicate, LeftOut, TaskColumn
-from leaderboards.reading import Results
-from leaderboards.reading_choice import Choice
-from leaderboards.reading_entry import Entry
-from leaderboards.reading_names import pretraining_step, row_names
+from leaderboards.reading.choice import Choice
+from leaderboards.reading.entry import Entry
+from leaderboards.reading.names import pretraining_step, row_names
+from leaderboards.reading.results import Results
 from vtab_harness import registry
 from vtab_harness.api.errors import StorageError
 from vtab_harness.api.tasks import GROUPS, Task

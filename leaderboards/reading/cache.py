@@ -11,8 +11,8 @@ import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
-from leaderboards.reading_entry import Entry
-from leaderboards.reading_scan import Stamp
+from leaderboards.reading.entry import Entry
+from leaderboards.reading.scan import Stamp
 
 VERSION = 1
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leaderboards.reading_entry import Entry
+from leaderboards.reading.entry import Entry
 from vtab_harness import registry
 from vtab_harness.api.errors import OptionError
 from vtab_harness.registry import near_names
