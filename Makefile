@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo-results
 
-.PHONY: demo test slow bench clean
+.PHONY: demo test slow bench promises clean
 .DELETE_ON_ERROR:
 
 # A stamp for each set of dependencies, so that `make demo` does not wait for the test tools.
@@ -28,12 +28,17 @@ test: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 slow: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m 'slow or gpu or shared'
 
+# Is the checkout slower than BASE (default: where the branch left main)? Both are measured by turns; ratios only.
 bench: $(VENV)/installed-dev
+	$(BIN)/python tests/benchmarks/compare_revisions.py $(if $(BASE),--base $(BASE))
+
+# The ratios of docs/speed.md, each against a bare loop or another library.
+promises: $(VENV)/installed-dev
 	OMP_NUM_THREADS=$$(nproc) $(BIN)/python -m pytest -m benchmark_suite -s tests/benchmarks
 
 clean:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -129,6 +129,7 @@ class Board:
         left_out: What is not in the table, and why.
         duplicates: Records that disagree.
         aggregation: Over seeds. The median is what the VTAB leaderboard reports.
+        overridden: Settings of the protocol that are not its own, for instance ``{"steps": 200}``.
     """
 
     suite: str
@@ -150,6 +151,7 @@ class Board:
     left_out: tuple[LeftOut, ...] = ()
     duplicates: tuple[Duplicate, ...] = ()
     aggregation: Aggregation = "median"
+    overridden: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Checks that the arrays belong together.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
+from leaderboards.reading.names import unchanged
 from leaderboards.runs import BackboneRuns
 from vtab_harness import registry
 from vtab_harness.api.errors import OptionError
@@ -28,7 +28,7 @@ def choose_protocol(protocols: Sequence[str], wanted: str | None, who: str) -> s
             return protocols[0]
         raise OptionError(f"{who} under more than one protocol: {known}.", "Choose one with --protocol.")
     # Of a bare name, the protocol with its own settings and 1000 examples is meant first.
-    plain = [p for p in protocols if re.fullmatch(rf"{re.escape(wanted)}-v\d+", p)]
+    plain = unchanged(protocols, wanted)
     meant = [p for p in protocols if p == wanted] or plain or [p for p in protocols if p.startswith(f"{wanted}-v")]
     if len(meant) != 1:
         raise OptionError(f"--protocol {wanted}: {who} under {known}.", "Choose one of these.")

@@ -54,11 +54,15 @@ def _gate(
     from vtab_harness.api.errors import VtabError
 
     folders = [results] if isinstance(results, (str, Path)) else list(results)
+    problem = None
     try:
         runs = read_runs([root / folder for folder in folders])
         report = check(read_baseline(root / baseline), runs, margin, confidence, per_task)
     except VtabError as error:
-        pytest.fail(f"vtab gate: {error}", pytrace=False)
+        problem = str(error)
+    # Outside of the handler, so that the error is not printed a second time as the cause.
+    if problem is not None:
+        pytest.fail(f"vtab gate: {problem}", pytrace=False)
     if report.exit_code:
         pytest.fail("\n".join(["vtab gate", *reports.as_lines(report)]), pytrace=False)
     return report

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from leaderboards.reading.entry import backbone_key
+from leaderboards.reading.scan import find_records
 from vtab_harness.api.errors import StorageError
 from vtab_harness.api.records import Record
-from vtab_harness.store import UNFINISHED, read_predictions, read_record
+from vtab_harness.store import read_predictions, read_record
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,15 +88,13 @@ def read_runs(folders: Sequence[Path]) -> dict[str, dict[str, BackboneRuns]]:
         StorageError: A folder is missing or holds no record, or two records of the same result disagree; names both.
     """
     found: dict[str, dict[str, BackboneRuns]] = {}
-    for folder in folders:
-        if not folder.is_dir():
-            raise StorageError(f"{folder} is not a folder.", "Give the --results folder of `vtab run`.")
-        for path in sorted(folder.rglob("seed*.json")):
-            if UNFINISHED not in path.relative_to(folder).parts:
-                _add(found, path)
+    for path in map(Path, find_records(folders).stamps):
+        # Reports and other JSON files may lie beside the records.
+        if path.name.startswith("seed"):
+            _add(found, path)
     if not found:
         named = ", ".join(map(str, folders))
-        raise StorageError(f"There is no record in {named}.", "Give the --results folder of `vtab run`.")
+        raise StorageError(f"There is no usable record in {named}.", "Give the --results folder of `vtab run`.")
     return found
 
 
@@ -102,13 +102,12 @@ def _add(found: dict[str, dict[str, BackboneRuns]], path: Path) -> None:
     try:
         record = read_record(path)
         protocol, task = str(record.protocol["identity"]), str(record.task["name"])
-        # <backbone>/<task>/<protocol>/seed0.json
-        backbone = BackboneRuns(path.parents[2].name, str(record.backbone["spec"]), str(record.backbone["weights"]))
+        backbone = BackboneRuns(backbone_key(record), str(record.backbone["spec"]), str(record.backbone["weights"]))
         examples_identity(record), image_identity(record)
     except StorageError as error:
         warnings.warn(f"{error.message} It is left out.", stacklevel=4)
         return
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         warnings.warn(f"{path} is not a whole record: it lacks {error}. It is left out.", stacklevel=4)
         return
     backbone = found.setdefault(protocol, {}).setdefault(backbone.key, backbone)

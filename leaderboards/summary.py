@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,9 +152,19 @@ def _command(board: Board, row: int, missing: tuple[str, ...]) -> str:
 
 
 def _protocol_words(board: Board) -> list[str]:
-    """Returns the options that give a protocol; changed settings are in the records and not in the identity."""
-    name = board.protocol.partition("-v")[0]
-    words = ["--protocol", name]
+    """Returns the options that give a protocol with its changed settings and its number of labels."""
+    words = ["--protocol", re.split(r"-v\d", board.protocol, maxsplit=1)[0]]
+    for setting, value in board.overridden.items():
+        words += ["--set", f"{setting}={_setting(value)}"]
     if board.train_examples != "1000":
         words += ["--train-examples", board.train_examples]
     return words
+
+
+def _setting(value: Any) -> str:
+    """Returns a recorded setting as `--set` reads it: ``200``, ``0.1,0.01``, ``true``, ``none``."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(_setting, value))
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return str(value)

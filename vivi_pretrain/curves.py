@@ -9,12 +9,14 @@ from typing import Any
 from vivi_pretrain.metrics import read_metrics
 from vivi_pretrain.run_folder import METRICS
 from vtab_harness.api.errors import DataError, NotFoundError, OptionError
+from vtab_harness.store import storage_errors
 
+SPREAD = "spread of features (0: collapse)"
 # Panels in order: title, and the figures in it by a word in their name.
 PANELS = (
     ("losses", ("loss",)),
     ("accuracy of the pretext tasks", ("accuracy", "active_triplets")),
-    ("spread of features (0: collapse)", ("feature_",)),
+    (SPREAD, ("feature_",)),
     ("distances and scores", ("_distance", "_score")),
     ("learning rate", ("lr",)),
     ("images a second", ("images_per_second",)),
@@ -39,6 +41,7 @@ def plot_run(run: Path, out: Path) -> Path:
         DataError: The run has no figures yet.
         OptionError: matplotlib does not write such files.
         NotFoundError: matplotlib is not installed.
+        StorageError: The file cannot be written.
     """
     try:
         from matplotlib.figure import Figure
@@ -59,7 +62,11 @@ def plot_run(run: Path, out: Path) -> Path:
         for number, name in enumerate(names):
             points = [(line["step"], line[name]) for line in lines if line.get(name) is not None]
             style = STYLES[number % len(STYLES)]
-            axis.plot(*zip(*points, strict=True), style, label=name.removesuffix("_loss"), linewidth=1.3)
+            # A line needs two points to be seen.
+            marker = "o" if len(points) == 1 else ""
+            axis.plot(*zip(*points, strict=True), style, marker=marker, label=name.removesuffix("_loss"), linewidth=1.3)
+        if title == SPREAD:
+            axis.set_ylim(bottom=0)
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("step")
         axis.grid(alpha=0.3)
@@ -70,8 +77,9 @@ def plot_run(run: Path, out: Path) -> Path:
     # A name may hold what matplotlib takes for mathematics.
     figure.suptitle(run.resolve().name.replace("$", r"\$"))
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(out, dpi=120)
+        with storage_errors(out.parent, "writing the plot"):
+            out.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(out, dpi=120)
     except ValueError as error:
         raise OptionError(f"--out {out}: {error}", "For instance --out curves.png") from error
     return out

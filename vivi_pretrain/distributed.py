@@ -53,9 +53,18 @@ class Ranks:
         """Returns whether the flag is set on any rank; every rank must ask."""
         if self.size == 1:
             return flag
-        value = torch.tensor([int(flag)], device=self.device)
+        # A tensor on the CPU goes through gloo: nobody waits for what the devices still have to do.
+        value = torch.tensor([int(flag)])
         dist.all_reduce(value, op=dist.ReduceOp.MAX)
         return bool(value.item())
+
+    def agree(self, number: int) -> bool:
+        """Returns whether the number is the same on all ranks; every rank must ask."""
+        if self.size == 1:
+            return True
+        ends = torch.tensor([number, -number])
+        dist.all_reduce(ends, op=dist.ReduceOp.MAX)
+        return bool(ends[0] == -ends[1])
 
 
 @contextmanager
@@ -77,7 +86,7 @@ def joined(device: str) -> Iterator[Ranks]:
     where = resolve_device("cpu" if name == "auto" else name)
     if where.type == "cuda":
         torch.cuda.set_device(where)
-    dist.init_process_group("nccl" if where.type == "cuda" else "gloo", timeout=TIMEOUT)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if where.type == "cuda" else "gloo", timeout=TIMEOUT)
     try:
         yield Ranks(rank, size, where)
     except (dist.DistBackendError, dist.DistNetworkError, RuntimeError) as error:

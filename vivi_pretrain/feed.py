@@ -74,7 +74,7 @@ class Feed:
         share = self._ranks.share("videos", settings.videos)
         if share % settings.accumulate:
             raise OptionError(f"accumulate={settings.accumulate} does not divide the {share} videos of a rank.")
-        if share // settings.accumulate * (1 if settings.accumulate > 1 else self._ranks.size) < 2:
+        if share // settings.accumulate * self._ranks.size < 2:
             raise OptionError("A loss needs two videos to tell apart.", "Raise videos, or lower accumulate.")
         self._shards = ShardSet(data)
         with self._shot_loader(0) as loader:

@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from vtab_harness.api.errors import StorageError
 from vtab_harness.store import storage_errors
 
 if TYPE_CHECKING:
@@ -88,8 +89,15 @@ class MetricLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._writer is not None:
-            self._writer.close()
+        if self._writer is None:
+            return
+        try:
+            with storage_errors(self._path.parent, "writing metrics"):
+                self._writer.close()
+        except StorageError:
+            # Why the run ends is more than that its last figures are lost.
+            if error is None:
+                raise
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
         """Adds a line.
@@ -97,13 +105,18 @@ class MetricLog:
         Args:
             step: Steps done so far.
             figures: Name -> value; values that are not finite become null, so that every line is JSON.
+
+        Raises:
+            StorageError: The disk is full, or the folder cannot be written.
         """
         line = {"step": step} | {name: value if math.isfinite(value) else None for name, value in figures.items()}
         with storage_errors(self._path.parent, "writing metrics"), self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         if self._writer is not None:
-            for name, value in figures.items():
-                self._writer.add_scalar(name, value, step)
+            # TensorBoard writes in a thread of its own; what went wrong there is said here, at a later step.
+            with storage_errors(self._path.parent, "writing metrics"):
+                for name, value in figures.items():
+                    self._writer.add_scalar(name, value, step)
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -38,7 +38,7 @@ _SHOTS: dict[int, dict[str, Any]] = {
     2: {"shots": 2, "frames": 8, "predictor": "mlp", "predictor_hidden": 1024},
     4: {"shots": 4, "frames": 4, "predictor": "lstm", "predictor_hidden": 256},
 }
-_WORDS = {2: "two", 4: "four"}
+
 # Four rotated copies of each frame: a quarter of the videos gives the same number of images.
 _ROTATION: dict[str, Any] = {"shot_loss": "rotation", "videos": 32}
 _BIG = "resnetv2_50?width_factor=3"
@@ -56,32 +56,27 @@ _CO100 = {**_CO, "labelled_fraction": 1.0, "labelled_weight": 4.0}
 def _family(loss: Literal["ex", "rot"], shots: int) -> list[Preset]:
     name = f"vivi-{loss}{shots}"
     base = {**_SHOTS[shots], **(_ROTATION if loss == "rot" else {})}
-    pull = "frames of a shot as exemplars" if loss == "ex" else "rotation of every frame"
-    level = f"prediction across {_WORDS[shots]} shots"
+    pull = "shots as exemplars" if loss == "ex" else "rotated frames"
     return [
-        Preset(name, f"{pull}, {level}", base),
-        Preset(f"{name}-order", f"{pull}, order of {_WORDS[shots]} shots", {**base, "video_loss": "order"}),
-        Preset(f"{name}-big", f"{pull}, {level}; ResNet-50 v2 three times as wide", {**base, "encoder": _BIG}),
-        Preset(f"{name}-co10", f"{pull}, {level}; co-trained with 10 % of labelled images", {**base, **_CO10}),
-        Preset(f"{name}-co100", f"{pull}, {level}; co-trained with all labelled images", {**base, **_CO100}),
-        Preset(
-            f"{name}-co100-big",
-            f"{pull}, {level}; co-trained with all labelled images, three times as wide",
-            {**base, **_CO100, "encoder": _BIG},
-        ),
+        Preset(name, f"{pull}, {shots} shots predicted", base),
+        Preset(f"{name}-order", f"as {name}, order of its shots", {**base, "video_loss": "order"}),
+        Preset(f"{name}-big", f"as {name}, three times as wide", {**base, "encoder": _BIG}),
+        Preset(f"{name}-co10", f"as {name}, with 10 % labelled images", {**base, **_CO10}),
+        Preset(f"{name}-co100", f"as {name}, with all labelled images", {**base, **_CO100}),
+        Preset(f"{name}-co100-big", f"as {name}-co100, three times as wide", {**base, **_CO100, "encoder": _BIG}),
     ]
 
 
 _BASELINES = [
     Preset(
         "ex-frame",
-        "baseline: copies of a single frame as exemplars, no video level",
+        "baseline: single frames as exemplars",
         {**_SHOTS[2], "copies": True, "video_loss": "none"},
     ),
-    Preset("ex-shot", "baseline: frames of a shot as exemplars, no video level", {**_SHOTS[2], "video_loss": "none"}),
+    Preset("ex-shot", "baseline: shots as exemplars", {**_SHOTS[2], "video_loss": "none"}),
     Preset(
         "rot-frame",
-        "baseline: rotation of single frames, no video level",
+        "baseline: rotated single frames",
         {**_ROTATION, "shots": 1, "frames": 1, "videos": 512, "video_loss": "none"},
     ),
 ]

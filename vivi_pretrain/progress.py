@@ -10,6 +10,7 @@ from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 # Seconds between lines in a log file, where there is no bar.
 TELL_EVERY = 30
@@ -29,12 +30,13 @@ class TrainingProgress:
         self._live = sys.stderr.isatty()
         columns = (
             TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
+            BarColumn(bar_width=10),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[figures]}"),
+            # Takes the room that is left; where that is little, figures are cut, not steps and time.
+            TextColumn("{task.fields[figures]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
         )
-        self._progress = Progress(*columns, console=self._console, disable=not self._live)
+        self._progress = Progress(*columns, console=self._console, disable=not self._live, expand=True)
         self._task = self._progress.add_task(name, total=total, completed=done, figures="")
         self._name, self._total, self._first = name, total, done
         self._began = self._told = time.perf_counter()

@@ -11,11 +11,12 @@ Layout::
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shutil
 import zipfile
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,8 @@ class RunFolder:
         self.metrics = root / METRICS
         self._lock = FileLock(root / ".lock")
 
-    def lock(self) -> FileLock:
-        """Keeps a second process off this run.
+    def lock(self) -> AbstractContextManager[object]:
+        """Keeps a second process off this run, until the with-statement that it is used in ends.
 
         Raises:
             StorageError: One is at work here, or the folder cannot be written.
@@ -50,12 +51,11 @@ class RunFolder:
         with storage_errors(self.root, "writing the run"):
             self.root.mkdir(parents=True, exist_ok=True)
             try:
-                self._lock.acquire(timeout=0)
+                return self._lock.acquire(timeout=0)
             except Timeout:
                 raise StorageError(
                     f"Another process is training in {self.root}.", "Wait for it, or choose another --out."
                 ) from None
-        return self._lock
 
     @property
     def finished(self) -> bool:
@@ -64,6 +64,8 @@ class RunFolder:
 
     def open(self, run: Mapping[str, Any], may_change: frozenset[str]) -> None:
         """Writes down what the run is, or checks that it is the same run.
+
+        A run that left no checkpoint is not worth keeping: another takes its place.
 
         Args:
             run: ``preset``, ``settings`` and ``data``.
@@ -76,12 +78,13 @@ class RunFolder:
         path = self.root / RUN
         wanted = json.loads(json.dumps(run))
         if not path.exists():
-            with storage_errors(self.root, "writing the run"):
-                write_atomically(path, (json.dumps(wanted, indent=1) + "\n").encode())
+            self._write_run(wanted)
             return
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
             before, now = _flat(found), _flat(wanted)
+            if not found.keys() >= {"preset", "settings", "data"}:
+                raise ValueError("it is not of a run")
         except (OSError, ValueError, AttributeError) as error:
             raise CheckpointError(f"{path} is damaged: {error}", "Choose another --out.") from error
         changed = [
@@ -89,11 +92,17 @@ class RunFolder:
             for key in sorted(before.keys() | now.keys())
             if before.get(key) != now.get(key) and key.removeprefix("settings.") not in may_change
         ]
-        if changed:
+        if changed and not self.finished and not any((self.root / CHECKPOINTS).glob("step-*")):
+            self._write_run(wanted)
+        elif changed:
             raise OptionError(
                 f"{self.root} holds a run with other settings: {'; '.join(changed)}.",
                 "Choose another --out, or give the settings that the run was begun with.",
             )
+
+    def _write_run(self, run: Mapping[str, Any]) -> None:
+        with storage_errors(self.root, "writing the run"):
+            write_atomically(self.root / RUN, (json.dumps(run, indent=1) + "\n").encode())
 
     def checkpoint(self, step: int) -> Path:
         """Returns where the checkpoint after a number of steps lies."""
@@ -130,6 +139,8 @@ class RunFolder:
             try:
                 with (folder / STATE).open("wb") as file:
                     torch.save(dict(state), file)
+                    file.flush()
+                    os.fsync(file.fileno())
             except RuntimeError as error:
                 # torch wraps what the file system said.
                 cause = error.__context__
@@ -157,13 +168,19 @@ class RunFolder:
         """
         try:
             state: dict[str, Any] = torch.load(folder / STATE, map_location="cpu", weights_only=True)
+            if not isinstance(state, dict) or not {"step", "model"} <= state.keys():
+                raise ValueError("it is not the state of a run")
         except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
             what = str(error).partition("\n")[0] or "it is empty or cut off"
             raise CheckpointError(
                 f"{folder / STATE} is damaged: {what}",
-                f"Delete {folder}; the run then goes on from the checkpoint before it.",
+                f"Delete {folder}; the run then goes on from {self._before(folder)}.",
             ) from error
         return state
+
+    def _before(self, folder: Path) -> str:
+        earlier = [other.name for other in self.states() if other.name < folder.name]
+        return f"the checkpoint before it, {earlier[0]}" if earlier else "its first step: no earlier one can be resumed"
 
     def cut_metrics(self, step: int) -> None:
         """Removes the figures of steps that will be done again."""

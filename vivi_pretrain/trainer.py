@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from timm.layers.norm_act import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -26,6 +27,7 @@ from vivi_pretrain.run_folder import RunFolder
 from vivi_pretrain.schedule import learning_rate
 from vivi_pretrain.settings import MAY_CHANGE, PretrainSettings
 from vivi_pretrain.stopping import StopSignal
+from vtab_harness.api.errors import OptionError, StorageError
 from vtab_harness.engine.device import autocast, resolve_precision
 from vtab_harness.sweep.environment import commit, versions
 
@@ -54,6 +56,9 @@ def pretrain(settings: PretrainSettings, data: Path, out: Path, preset: str = "c
         RankFailedError: Another rank died.
     """
     with ExitStack() as stack:
+        # First, to be undone last: where a rank dies, torchrun tells the others to stop while they leave, and theirs
+        # is the message that says why.
+        stop = stack.enter_context(StopSignal())
         ranks = stack.enter_context(joined(settings.device))
         folder = RunFolder(out)
         if ranks.first:
@@ -63,7 +68,6 @@ def pretrain(settings: PretrainSettings, data: Path, out: Path, preset: str = "c
             run = {"preset": preset, "settings": asdict(settings), "data": feed.facts}
             folder.open(run, MAY_CHANGE)
         if not folder.finished:
-            stop = stack.enter_context(StopSignal())
             Trainer(settings, feed, folder, ranks, stop, preset).run()
     return out
 
@@ -109,7 +113,10 @@ class Trainer:
                 )
                 progress = stack.enter_context(TrainingProgress(self._preset, self._step, settings.steps))
             began, waited, before = time.perf_counter(), 0.0, self._step
-            for batch in stack.enter_context(self._feed.batches(self._step)):
+            batches = stack.enter_context(self._feed.batches(self._step))
+            # A run may have been killed between its last checkpoint and the finished encoder.
+            for _ in range(self._step, settings.steps):
+                batch = next(batches)
                 lr = self.train_step(batch)
                 waited += batch.waited
                 done = self._step
@@ -124,8 +131,6 @@ class Trainer:
                 if done % settings.checkpoint_every == 0 or done == settings.steps:
                     self._save()
                 self._leave_if_told()
-                if done == settings.steps:
-                    break
         if ranks.first:
             self._write_encoder(self._folder.root)
 
@@ -179,8 +184,12 @@ class Trainer:
     def _wrapped(self) -> nn.Module:
         compiled = self._settings.compile
         network: nn.Module = self._model
-        if self._settings.sync_batch_norm and self._ranks.size > 1 and self._ranks.device.type == "cuda":
-            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+        if self._settings.sync_batch_norm and self._ranks.size > 1:
+            if self._ranks.device.type != "cuda":
+                raise OptionError("sync_batch_norm=true works on CUDA only.", "Leave it out, or set norm=group.")
+            # timm's, because PyTorch's drops the activation that timm's batch norms hold. Parameters stay the same
+            # objects, which the optimiser has already.
+            network = convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         if self._ranks.size > 1:
             devices = [self._ranks.device.index] if self._ranks.device.type == "cuda" else None
             network = DistributedDataParallel(network, device_ids=devices, gradient_as_bucket_view=True)
@@ -255,9 +264,15 @@ class Trainer:
     def _resume(self) -> int:
         """Loads the newest state, if there is one, and returns the number of steps done."""
         states = self._folder.states()
-        if not states:
-            return 0
-        state = self._folder.load_state(states[0])
-        self._model.load_state_dict(state["model"])
-        self._optimiser.load_state_dict(state["optimiser"])
-        return int(state["step"])
+        step = 0
+        if states:
+            state = self._folder.load_state(states[0])
+            self._model.load_state_dict(state["model"])
+            self._optimiser.load_state_dict(state["optimiser"])
+            step = int(state["step"])
+        if not self._ranks.agree(step):
+            raise StorageError(
+                f"The ranks see different checkpoints in {self._folder.root}; rank {self._ranks.rank}: step {step}.",
+                "Give an --out on storage that all machines share.",
+            )
+        return step

@@ -125,7 +125,7 @@ def show(study: Study, records: dict[tuple[str, int], list[dict[str, Any]]]) -> 
             values = np.array([100 * np.mean([by[name]["score"]["accuracy"] for name in names]) for by in scores])
             cells.append(f"{values.mean():.1f} ± {half_width(values):.1f}")
         table.add_row(method, *cells)
-    Console(width=max(100, Console().width)).print(table)
+    Console(width=max(110, Console().width)).print(table)
 
 
 def main() -> None:

@@ -89,7 +89,7 @@ def _means(board: Board, summary: Summary, rows: NDArray[np.intp]) -> str:
         means = (summary.mean[b], *summary.group_means[b])
         cells = [score(value, value == top) for value, top in zip(means, best, strict=True)]
         interval = _interval(summary.mean_low[b], summary.mean_high[b])
-        macs = "–" if row.macs is None else f"{row.macs / 1e9:.2f} G"
+        macs = "–" if row.macs is None else count(row.macs)
         lines.append(
             [
                 _rank(summary, int(b)),
@@ -98,7 +98,7 @@ def _means(board: Board, summary: Summary, rows: NDArray[np.intp]) -> str:
                 interval,
                 *cells[1:],
                 score(summary.petl_mean[b]),
-                f"{row.parameters / 1e6:.1f} M",
+                count(row.parameters),
                 macs,
             ]
         )
@@ -180,3 +180,12 @@ def _interval(low: float, high: float) -> str:
 
 def _best(values: NDArray[np.float64]) -> float:
     return float(np.nanmax(values)) if not np.isnan(values).all() and len(values) > 1 else np.nan
+
+
+def count(value: int) -> str:
+    """Returns a count with three digits and its suffix: ``25.6 M``, ``4.12 G``."""
+    for size, suffix in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
+        # From where three digits round up to the next size.
+        if value >= 0.9995 * size:
+            return f"{float(f'{value / size:.3g}'):g}{suffix}"
+    return str(value)

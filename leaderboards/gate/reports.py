@@ -17,11 +17,21 @@ def headline(report: GateReport) -> str:
     how = f"by more than {report.margin:g} points {what} ({100 * report.confidence:g} % confidence)"
     total = len(report.backbones)
     backbones = f"{total} backbone{'s' * (total != 1)}"
+    if total == 1:
+        name = shortened(report.backbones[0].spec, 120)
+        if counts["worse"]:
+            why = how if _is_shown(report.backbones[0], report) else "by diverging"
+            return f"{name} got worse than the baseline {why}."
+        if counts["cannot tell"]:
+            return f"{name} cannot be held against the baseline."
+        return f"{name} is not shown to be worse than the baseline {how}."
     if counts["worse"]:
         rest = f"; {counts['cannot tell']} cannot be told" if counts["cannot tell"] else ""
         # A diverged training is worse as well, whatever the margin.
         return f"{counts['worse']} of {backbones} got worse than the baseline, {how} or by diverging{rest}."
-    if counts["cannot tell"] or not total:
+    if not total:
+        return "The baseline holds no backbone."
+    if counts["cannot tell"]:
         return f"{counts['cannot tell']} of {backbones} cannot be held against the baseline."
     return f"None of {backbones} is shown to be worse than the baseline {how}."
 
@@ -94,6 +104,13 @@ def _p(value: float) -> str:
 
 def _shown(task: TaskChange, report: GateReport) -> bool:
     return task.p <= 1 - report.confidence
+
+
+def _is_shown(backbone: BackboneCheck, report: GateReport) -> bool:
+    """Returns whether the predictions show it to be worse; else a diverged training does, whatever the margin."""
+    if report.per_task:
+        return any(_shown(task, report) for task in backbone.tasks)
+    return backbone.p is not None and backbone.p <= 1 - report.confidence
 
 
 def _interval(item: BackboneCheck | TaskChange, report: GateReport) -> str:

@@ -8,7 +8,9 @@
     if (text !== undefined && text !== null) element.textContent = text;
     return element;
   };
-  const percent = (value, digits = 1) => (value === null || value === undefined ? "" : value.toFixed(digits));
+  // Halves go up, as in the plots: toFixed alone would round 85.85 by its last binary digit.
+  const rounded = (value, digits) => (Math.floor(value * 10 ** digits + 0.5 + 1e-9) / 10 ** digits).toFixed(digits);
+  const percent = (value, digits = 1) => (value === null || value === undefined ? "" : rounded(value, digits));
   const range = (ends) => (ends && ends[0] !== null ? `${percent(ends[0], 2)} to ${percent(ends[1], 2)}` : "not known");
   const short = (value) => {
     for (const [size, suffix] of [[1e12, " T"], [1e9, " G"], [1e6, " M"], [1e3, " k"]])
@@ -64,7 +66,7 @@
     width: options.width || 84, visible: options.visible !== false,
     cssClass: options.edge ? "edge" : "",
   });
-  const score = (value) => value.toFixed(1);
+  const score = (value) => percent(value);
   const narrow = window.matchMedia("(max-width: 600px)").matches;
   const columns = [
     numeric("rank", "Rank", String, { first: "asc", width: 74 }),

@@ -61,13 +61,15 @@ def draw(board: Board, summary: Summary, cost: Cost) -> Figure:
     The front and the best are named, `NAMED` at most, as far as there is room.
 
     Raises:
-        NotDrawnError: Fewer than two complete backbones have this figure.
+        NotDrawnError: Fewer than two complete backbones have this figure, or it is the same for all.
     """
     values = board.images_per_second if cost == "images_per_second" else _counts(board, cost)
     usable = ~(np.isnan(values) | np.isnan(summary.mean)) & (values > 0)
     title, axis = _TITLES[cost]
     if usable.sum() < 2:
         raise NotDrawnError(f"Fewer than two complete backbones have a figure for {axis}.")
+    if np.ptp(values[usable]) == 0:
+        raise NotDrawnError(f"All backbones have the same figure for {axis}.")
     x = np.where(usable, values, np.nan)
     y = 100 * np.where(usable, summary.mean, np.nan)
     front = pareto_front(-x if cost == "images_per_second" else x, y)
@@ -76,8 +78,6 @@ def draw(board: Board, summary: Summary, cost: Cost) -> Figure:
     figure = new_figure(7.6, 5.4)
     axes = figure.subplots()
     axes.set_xscale("log")
-    if np.nanmin(x) == np.nanmax(x):
-        axes.set_xlim(np.nanmin(x) / 2, np.nanmax(x) * 2)
     many = usable.sum() > 2 * NAMED
     errors = np.stack([summary.mean - summary.mean_low, summary.mean_high - summary.mean]) * 100
     shown = front if many else np.flatnonzero(usable)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -21,9 +19,8 @@ from leaderboards.plots.style import (
     new_figure,
     printable,
 )
+from leaderboards.reading.names import pretraining_run
 from leaderboards.summary import Summary
-
-_STEP = re.compile(r"[/\\]?step-\d+(?=$|[?])")
 
 
 def runs_of(board: Board, summary: Summary) -> dict[str, list[int]]:
@@ -34,7 +31,7 @@ def runs_of(board: Board, summary: Summary) -> dict[str, list[int]]:
     runs: dict[str, list[int]] = {}
     for i, row in enumerate(board.backbones):
         if row.step is not None and not np.isnan(summary.mean[i]):
-            runs.setdefault(_STEP.sub("", row.spec), []).append(i)
+            runs.setdefault(pretraining_run(row.spec), []).append(i)
     steps = {name: sorted(rows, key=lambda i: board.backbones[i].step or 0) for name, rows in runs.items()}
     return {name: rows for name, rows in sorted(steps.items()) if len({board.backbones[i].step for i in rows}) > 1}
 

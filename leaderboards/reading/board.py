@@ -59,6 +59,8 @@ def build_board(results: Results, choice: Choice, aggregation: Aggregation = "me
     return replace(
         board,
         train_examples=fitting[0].train_examples,
+        # A hash of them is part of the protocol's identity, so that they are the same for all.
+        overridden=json.loads(fitting[0].overridden),
         variants={task.name: variants[task.name] for task in tasks if task.name in variants},
         date=max(entry.finished for entry in fitting)[:10],
         left_out=tuple(left_out),

@@ -14,7 +14,7 @@ from pathlib import Path
 from leaderboards.reading.entry import Entry
 from leaderboards.reading.scan import Stamp
 
-VERSION = 1
+VERSION = 2
 
 
 class RecordCache:

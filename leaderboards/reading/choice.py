@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leaderboards.reading.entry import Entry
+from leaderboards.reading.names import unchanged
 from vtab_harness import registry
 from vtab_harness.api.errors import OptionError
 from vtab_harness.registry import near_names
@@ -92,8 +93,7 @@ def _protocol(counts: Counter[tuple[str, str, str]], wanted: str | None) -> str:
     known = {key[1] for key in counts}
     if wanted in known:
         return wanted
-    # The name alone means the protocol as it stands, not one with settings changed or other numbers of labels.
-    plain = sorted(name for name in known if name.rpartition("-v")[0] == wanted and name.rpartition("-v")[2].isdigit())
+    plain = unchanged(known, wanted)
     if len(plain) > 1:
         raise OptionError(f"--protocol {wanted}: there are records of {' and '.join(plain)}.", "Name one of them.")
     if not plain:

@@ -35,6 +35,7 @@ class Entry(NamedTuple):
         task_version: Of labels and splits.
         num_classes: From the declaration.
         protocol: Identity.
+        overridden: JSON of the protocol's settings that are not its own.
         train_examples: How many labels were learned from.
         variant: Of the data.
         data: Hash over the fingerprints of all splits.
@@ -43,7 +44,6 @@ class Entry(NamedTuple):
         correct: Test examples that were right.
         examples: Test examples.
         seconds: Sum over the phases.
-        test_seconds: Of the pass over the test images, or None.
         test_seconds: Of the pass over the test images, or None.
         trained: 1 where the network itself was trained, so that the test pass ran it; 0 where features were kept.
         images_per_second: As recorded, or None.
@@ -68,6 +68,7 @@ class Entry(NamedTuple):
     task_version: str = ""
     num_classes: int = 0
     protocol: str = ""
+    overridden: str = "{}"
     train_examples: str = "1000"
     variant: str = ""
     data: str = ""
@@ -191,9 +192,6 @@ def _flat(path: str, record: Record) -> Entry:
     seed = record.seed
     if not isinstance(seed, int) or seed < 0:
         raise ValueError(f"its seed is {seed!r}")
-    precision = str(record.environment.get("precision", ""))
-    architecture = json.dumps(backbone["architecture"], sort_keys=True)
-    identity = (architecture, json.dumps(transform, sort_keys=True), str(backbone["weights"]), precision)
     seconds = run.get("seconds") or {}
     test, speed = seconds.get("test"), run.get("images_per_second")
     height, width = transform["input_size"]
@@ -201,7 +199,7 @@ def _flat(path: str, record: Record) -> Entry:
     return Entry(
         path,
         "",
-        _folder(str(backbone["spec"]), *identity),
+        backbone_key(record),
         str(backbone["spec"]),
         int(backbone["parameters"]),
         None if macs is None else int(macs),
@@ -209,12 +207,13 @@ def _flat(path: str, record: Record) -> Entry:
         int(bool(backbone["pretrained"])),
         int(height),
         int(width),
-        identity[2],
-        architecture,
+        str(backbone["weights"]),
+        json.dumps(backbone["architecture"], sort_keys=True),
         str(record.task["name"]),
         str(record.task["version"]),
         int(record.task["num_classes"]),
         str(protocol["identity"]),
+        json.dumps(dict(protocol.get("overridden") or {}), sort_keys=True),
         record.train_examples,
         str(data["variant"]),
         _fingerprint(data),
@@ -229,6 +228,19 @@ def _flat(path: str, record: Record) -> Entry:
         str(run.get("started") or ""),
         str(run.get("finished") or ""),
         "" if record.predictions is None else str(record.predictions["sha256"]),
+    )
+
+
+def backbone_key(record: Record) -> str:
+    """Returns the folder name that the harness gives the backbone of a record, wherever the record lies now.
+
+    Raises:
+        KeyError: The record lacks a part of the backbone's identity.
+    """
+    backbone = record.backbone
+    parts = (json.dumps(backbone[name], sort_keys=True) for name in ("architecture", "transform"))
+    return _folder(
+        str(backbone["spec"]), *parts, str(backbone["weights"]), str(record.environment.get("precision", ""))
     )
 
 

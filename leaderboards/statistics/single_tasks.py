@@ -39,9 +39,12 @@ def task_intervals(
         # Relative variance of the median of normal values: 1 of one or two, about 1.35 of three, rising to pi / 2.
         loss = 1.0 if aggregation == "mean" else np.where(seeds > 2, np.pi / 2 - 0.68 / np.maximum(seeds, 1), 1.0)
         of_seeds = np.where(seeds > 1, loss * spread / np.maximum(seeds, 1), 0.0)
-        of_examples = shared_by_seeds(correct, examples)[:, None] * p * (1 - p) / size
+        # An aggregate of 0 or 1 has no variance, though its seeds may differ; half an example inwards it has one.
+        inside = np.clip(p, 0.5 / size, 1 - 0.5 / size)
+        variance = np.where(of_seeds > 0, inside * (1 - inside), p * (1 - p))
+        of_examples = shared_by_seeds(correct, examples)[:, None] * variance / size
         total = of_examples + of_seeds
-        effective = np.where(total > 0, p * (1 - p) / total, size)
+        effective = np.where(total > 0, variance / total, size)
         degrees = np.where(of_seeds > 0, total**2 / (of_seeds**2 / np.maximum(seeds - 1, 1)), np.inf)
     level = 0.5 + confidence / 2
     z = np.where(np.isfinite(degrees), t.ppf(level, np.where(np.isfinite(degrees), degrees, 1.0)), norm.ppf(level))

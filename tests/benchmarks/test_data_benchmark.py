@@ -1,6 +1,6 @@
 """Reading prepared images from the page cache, and preparing Caltech101 from its archive.
 
-make bench        # or: pytest -m benchmark_suite -s tests/benchmarks/test_data_benchmark.py
+make promises     # or: pytest -m benchmark_suite -s tests/benchmarks/test_data_benchmark.py
 """
 
 import io

@@ -1,6 +1,6 @@
 """Ratios of the engine to the bare model, measured in turn within one run.
 
-make bench        # or: pytest -m benchmark_suite -s tests/benchmarks
+make promises     # or: pytest -m benchmark_suite -s tests/benchmarks
 """
 
 import statistics

@@ -1,6 +1,6 @@
 """The loader of shots alone against a plain loop with Pillow over the same frames, and views on the CPU.
 
-make bench        # or: pytest -m benchmark_suite -s tests/benchmarks/test_vivi_loader_benchmark.py
+make promises     # or: pytest -m benchmark_suite -s tests/benchmarks/test_vivi_loader_benchmark.py
 """
 
 import io

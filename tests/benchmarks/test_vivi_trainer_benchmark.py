@@ -1,6 +1,6 @@
 """A step of the trainer, data and views included, against the bare step on inputs held in memory.
 
-make bench        # or: pytest -m benchmark_suite -s tests/benchmarks/test_vivi_trainer_benchmark.py
+make promises     # or: pytest -m benchmark_suite -s tests/benchmarks/test_vivi_trainer_benchmark.py
 """
 
 import time

@@ -57,7 +57,7 @@ def test_marker(folder: Path, pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess(*RUN)
     result.assert_outcomes(passed=3, failed=3)
     result.stdout.fnmatch_lines(
-        ["*1 of 1 backbone got worse*", "*There is no baseline*", "*it takes vtab_gate(results, *"]
+        ["*timm:m got worse than the baseline*", "*There is no baseline*", "*it takes vtab_gate(results, *"]
     )
 
 
@@ -75,7 +75,9 @@ def test_fixture(folder: Path, pytester: pytest.Pytester) -> None:
 
 
 def test_the_marker_is_announced(pytester: pytest.Pytester) -> None:
-    pytester.runpytest_subprocess(*RUN, "--markers").stdout.fnmatch_lines(["@pytest.mark.vtab_gate(results, baseline,*"])
+    pytester.runpytest_subprocess(*RUN, "--markers").stdout.fnmatch_lines(
+        ["@pytest.mark.vtab_gate(results, baseline,*"]
+    )
 
 
 def test_loading_the_plugin_imports_nothing_heavy() -> None:

@@ -33,6 +33,16 @@ def test_the_same_result_twice_is_fine_and_another_one_names_both(tmp_path: Path
     assert str(second) in raised.value.message
 
 
+def test_a_backbone_is_one_however_its_folders_are_called_and_other_json_is_no_record(tmp_path: Path) -> None:
+    write_record(tmp_path, "mini_digits", "timm:x")
+    (folder,) = tmp_path.iterdir()
+    write_record(tmp_path / "elsewhere", "mini_count", "timm:x")
+    (tmp_path / "elsewhere" / folder.name).rename(tmp_path / "elsewhere" / "renamed")
+    (tmp_path / "report.json").write_text("{}")
+    runs = read_runs([tmp_path])["linear-v1"]
+    assert {key: set(found.tasks) for key, found in runs.items()} == {folder.name: {"mini_digits", "mini_count"}}
+
+
 def test_a_half_written_record_is_left_out_with_a_warning(tmp_path: Path) -> None:
     write_record(tmp_path, "mini_digits", "timm:x")
     path = write_record(tmp_path, "mini_count", "timm:x")
@@ -48,7 +58,7 @@ def test_a_half_written_record_is_left_out_with_a_warning(tmp_path: Path) -> Non
 def test_an_empty_and_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="no record"):
         read_runs([tmp_path])
-    with pytest.raises(StorageError, match="not a folder"):
+    with pytest.raises(StorageError, match="x does not exist"):
         read_runs([tmp_path / "x"])
 
 

@@ -1,5 +1,6 @@
+import json
 import shlex
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pytest
@@ -7,6 +8,17 @@ from made_boards import made_board, with_holes
 
 from leaderboards.board import Duplicate
 from leaderboards.summary import summarise
+from vtab_harness.data.selection import TrainExamples
+from vtab_harness.overrides import apply_overrides, parse_overrides
+from vtab_harness.protocols.settings import build_protocol, identity, overridden
+
+
+@dataclass(frozen=True)
+class Settings:
+    rates: tuple[float, ...] = ()
+    steps: tuple[int, ...] | None = (1,)
+    on: bool = False
+    name: str = ""
 
 
 def test_both_means_against_a_loop() -> None:
@@ -54,6 +66,32 @@ def test_an_incomplete_backbone_has_no_mean_and_a_command() -> None:
     assert summary.commands[0] == summary.commands[3] == ""
     # The ranks of the others are those without it.
     assert np.nanmax(summary.rank) == 2
+
+
+def test_the_command_gives_changed_settings_and_labels_so_that_the_run_has_the_same_identity() -> None:
+    settings = {"l2_count": 5, "l2_min": 1e-07, "standardise": False}
+    protocol = build_protocol("linear", settings)
+    learned = TrainExamples.parse("5-shot")
+    board = replace(
+        with_holes(made_board(1, 19, 1, protocol=learned.identity(identity(protocol))), missing=[(0, 0)]),
+        overridden=overridden(protocol),
+        train_examples="5-shot",
+    )
+    words = shlex.split(summarise(board, draws=20).commands[0])
+    given = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
+    assert len(given) == 3
+    again = build_protocol(words[words.index("--protocol") + 1], parse_overrides(given))
+    labels = TrainExamples.parse(words[words.index("--train-examples") + 1])
+    assert labels.identity(identity(again)) == board.protocol
+
+
+def test_lists_and_switches_are_given_as_set_reads_them() -> None:
+    changed = Settings((0.1, 1e-05), None, True, "a b")
+    board = with_holes(made_board(1, 19, 1), missing=[(0, 0)])
+    recorded = json.loads(json.dumps(asdict(changed)))
+    words = shlex.split(summarise(replace(board, overridden=recorded), draws=20).commands[0])
+    given = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
+    assert apply_overrides(Settings(), parse_overrides(given), "test") == changed
 
 
 def test_the_same_board_gives_the_same_intervals() -> None:

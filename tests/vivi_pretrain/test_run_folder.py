@@ -18,20 +18,30 @@ def test_the_same_run_opens_again_and_another_is_refused(tmp_path: Path) -> None
     folder = RunFolder(tmp_path)
     folder.open(RUN, frozenset({"workers"}))
     folder.open({**RUN, "settings": {**RUN["settings"], "workers": 9}}, frozenset({"workers"}))  # type: ignore[dict-item]
+    # Without a checkpoint nothing is lost, such as after a wrong setting that was found late.
+    folder.open({**RUN, "preset": "q"}, frozenset())
+    folder.open(RUN, frozenset())
+    save(folder, 1)
     other = {**RUN, "settings": {"lr": 0.2, "decay_at": [1, 2], "workers": 2}, "data": {"sha256": "bb"}}
     with pytest.raises(OptionError, match=r"data.sha256: 'aa' there, 'bb' now; settings.lr: 0.1 there, 0.2 now"):
         folder.open(other, frozenset({"workers"}))
 
 
 def test_damaged_run_json_is_named(tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text("[1")
-    with pytest.raises(CheckpointError, match=r"run\.json is damaged"):
-        RunFolder(tmp_path).open(RUN, frozenset())
+    for content in ("[1", "[1]", '{"of": "somebody else"}'):
+        (tmp_path / "run.json").write_text(content)
+        with pytest.raises(CheckpointError, match=r"run\.json is damaged"):
+            RunFolder(tmp_path).open(RUN, frozenset())
+        assert (tmp_path / "run.json").read_text() == content
 
 
 def test_a_second_process_is_kept_out(tmp_path: Path) -> None:
-    with RunFolder(tmp_path).lock(), pytest.raises(StorageError, match="Another process is training"):
+    folder = RunFolder(tmp_path)
+    with folder.lock(), pytest.raises(StorageError, match="Another process is training"):
         RunFolder(tmp_path).lock()
+    # Given back with the context, not with the object.
+    with RunFolder(tmp_path).lock():
+        pass
 
 
 def save(folder: RunFolder, step: int) -> Path:
@@ -64,7 +74,11 @@ def test_damaged_state_names_the_file_and_the_remedy(tmp_path: Path, damage: byt
     folder = RunFolder(tmp_path)
     file = save(folder, 3) / "state.pt"
     file.write_bytes(file.read_bytes()[:-40] if damage is None else damage)
-    with pytest.raises(CheckpointError, match=r"step-00000003/state\.pt is damaged(.|\n)*checkpoint before it"):
+    with pytest.raises(CheckpointError, match=r"step-00000003/state\.pt is damaged(.|\n)*from its first step"):
+        folder.load_state(folder.states()[0])
+    save(folder, 4)
+    (folder.checkpoint(4) / "state.pt").write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"Delete .*step-00000004; (.|\n)*before it, step-00000003"):
         folder.load_state(folder.states()[0])
 
 
@@ -72,6 +86,9 @@ def test_a_state_that_would_run_code_is_refused(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     file = save(folder, 3) / "state.pt"
     torch.save({"step": Path("/")}, file)
+    with pytest.raises(CheckpointError, match="damaged"):
+        folder.load_state(folder.states()[0])
+    torch.save({"step": 3}, file)
     with pytest.raises(CheckpointError, match="damaged"):
         folder.load_state(folder.states()[0])
 

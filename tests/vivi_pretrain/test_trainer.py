@@ -191,6 +191,15 @@ def test_a_finished_run_is_not_done_again(tmp_path: Path, shards: Path) -> None:
     assert (out / "model.safetensors").stat().st_mtime_ns == before
 
 
+def test_a_run_killed_after_its_last_checkpoint_is_finished(tmp_path: Path, shards: Path) -> None:
+    out = pretrain(TINY, shards, tmp_path / "run")
+    before = weights(out)
+    for name in ("config.json", "model.safetensors"):
+        (out / name).unlink()
+    pretrain(TINY, shards, out)
+    assert all(torch.equal(value, weights(out)[name]) for name, value in before.items())
+
+
 def test_other_settings_are_refused(tmp_path: Path, shards: Path) -> None:
     out = pretrain(TINY, shards, tmp_path / "run")
     with pytest.raises(OptionError, match=r"settings\.lr: 0\.05 there, 0\.1 now"):

@@ -12,8 +12,6 @@ import typer
 from vivi_pretrain.cli.app import app
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from vivi_pretrain.video.index import IndexSummary, Problem
 
 INTERRUPTED = 130
@@ -83,20 +81,23 @@ def _numbers(assignments: Sequence[str]) -> dict[str, float]:
 def _show_problems(problems: Sequence[Problem]) -> None:
     from rich.markup import escape
 
+    from vivi_pretrain.cli.tables import make_table, show
     from vivi_pretrain.video.index_file import PROBLEMS
 
     if not problems:
         return
-    table = _table(f"{len(problems)} videos with problems", ("video", "stage", "reason", "what then"))
+    table = make_table(f"{len(problems)} videos with problems", ("video", "stage", "reason", "what then"))
     for problem in problems[:_PROBLEMS_SHOWN]:
         table.add_row(*(escape(text) for text in (problem.path, problem.stage, problem.reason, problem.detail)))
-    _show(table)
+    show(table)
     if len(problems) > _PROBLEMS_SHOWN:
         typer.echo(f"{len(problems) - _PROBLEMS_SHOWN} more are in {PROBLEMS}.")
 
 
 def _show_summary(summary: IndexSummary, ignored: int, out: Path) -> None:
-    table = _table(f"Index in {out}", ("what", "how many"))
+    from vivi_pretrain.cli.tables import make_table, show
+
+    table = make_table(f"Index in {out}", ("what", "how many"))
     table.columns[1].justify = "right"
     table.add_row("videos indexed", f"{summary.videos:,}")
     table.add_row("finished before", f"{summary.resumed:,}")
@@ -105,24 +106,4 @@ def _show_summary(summary: IndexSummary, ignored: int, out: Path) -> None:
     table.add_row("shots", f"{summary.shots:,}")
     table.add_row("frames", f"{summary.frames:,}")
     table.add_row("median shot", f"{summary.median_seconds:.2f} s")
-    _show(table)
-
-
-def _table(title: str, headings: Sequence[str]) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    return table
-
-
-def _show(table: Table) -> None:
-    """Prints a table; where there is no terminal, at its natural width, so that a file or pipe loses nothing."""
-    from rich.console import Console
-
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=max(80, Console(width=10_000).measure(table).maximum))
-    console.print(table)
+    show(table)

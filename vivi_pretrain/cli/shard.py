@@ -59,28 +59,29 @@ def shard(
 def _report(out: Path, manifest: Manifest) -> None:
     """Prints what came of the videos, and those that could not be read."""
     import pyarrow.parquet as pq
-    from rich.console import Console
-    from rich.table import Table
+    from rich.markup import escape
 
-    console = Console()
+    from vivi_pretrain.cli.tables import make_table, show
+
     counts = manifest.counts
     size = sum(record.bytes for record in manifest.shards)
-    console.print(
-        f"{counts.frames} frames of {counts.shots} shots of {counts.videos} videos in {len(manifest.shards)} shards"
-        f" ({size / 1e6:.1f} MB) in {out}",
-        highlight=False,
-        soft_wrap=True,
+    shards = f"{len(manifest.shards)} shard{'s' * (len(manifest.shards) != 1)}"
+    typer.echo(
+        f"{counts.frames:,} frames of {counts.shots:,} shots of {counts.videos:,} videos in {shards}"
+        f" ({size / 1e6:,.1f} MB) in {out}"
     )
-    table = Table("of the index", "count", title="What was left out, or treated differently")
-    table.add_row("short shots left out", str(counts.short_shots_left_out))
-    table.add_row("short shots whose frames lie closer", str(counts.shots_sampled_closer))
-    table.add_row("videos with few shots left out", str(counts.few_shots_left_out))
-    table.add_row("videos with few shots kept", str(counts.few_shots_kept))
-    table.add_row("videos that cannot be read", str(counts.unreadable))
-    console.print(table)
+    table = make_table("What was left out, or treated differently", ("of the index", "how many"))
+    table.columns[1].justify = "right"
+    table.add_row("short shots left out", f"{counts.short_shots_left_out:,}")
+    table.add_row("short shots whose frames lie closer", f"{counts.shots_sampled_closer:,}")
+    table.add_row("videos with few shots left out", f"{counts.few_shots_left_out:,}")
+    table.add_row("videos with few shots kept", f"{counts.few_shots_kept:,}")
+    table.add_row("videos that cannot be read", f"{counts.unreadable:,}")
+    show(table)
     problems = pq.read_table(out / manifest.problems.name).to_pylist()
     if problems:
-        table = Table("video", "what", title=f"Problems (all {len(problems)} in {manifest.problems.name})")
+        table = make_table(f"Problems (all {len(problems)} in {manifest.problems.name})", ("video", "what"))
         for row in problems[:_PROBLEMS_SHOWN]:
-            table.add_row(row["path"], row["detail"])
-        console.print(table)
+            # Names of files may look like markup.
+            table.add_row(escape(row["path"]), escape(row["detail"]))
+        show(table)

@@ -18,7 +18,7 @@ _MAX_PIXELS = 1 << 26
 """Larger frames are taken for damaged headers: believing one would ask for gigabytes."""
 
 _LOCAL = threading.local()
-_REMEDY = "The file is damaged; `vivi shard` makes it again from the videos."
+_REMEDY = "The file is damaged. Copy the shards again, or remove the folder and make them again with `vivi shard`."
 
 
 def header_size(data: bytes, where: Callable[[], str], remedy: str = _REMEDY) -> tuple[int, int]:

@@ -21,7 +21,7 @@ _START = b"\xff\xd8\xff"
 _OPEN_FILES = 256
 """Shards that stay open; the rest are opened for each read, because the system limits open files."""
 _COLUMNS = ["video", "shard", "offset", "size", "shot", "n"]
-_AGAIN = "Copy the shards again, or make them again with `vivi shard`."
+_AGAIN = "Copy the shards again, or remove the folder and make them again with `vivi shard`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +136,15 @@ class ShardSet:
             if len(data) != size or not data.startswith(_START):
                 what = "is truncated" if len(data) != size else "holds no JPEG"
                 name = self.manifest.shards[shard].name
-                raise DataError(f"{self.folder / name} {what} where {self.describe(row)} should be.", _AGAIN)
+                raise DataError(f"{self.folder / name} {what} where {self._words(row)} should be.", _AGAIN)
             found.append(data)
         return found
 
     def describe(self, row: int) -> str:
-        """Returns words for a frame: which one it is, of which shot of which video."""
+        """Returns words for a frame: which one it is, of which shot of which video, in which file."""
+        return f"{self._words(row)} in {self.folder / self.manifest.shards[int(self._shard[row])].name}"
+
+    def _words(self, row: int) -> str:
         place = int(np.searchsorted(self.shots.first_row, row, side="right")) - 1
         n = row - int(self.shots.first_row[place])
         return f"frame {n} of shot {self.shots.shot[place]} of {self.video_names[self.shots.video[place]]}"

@@ -18,11 +18,10 @@ import json
 import shutil
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import asdict
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +46,7 @@ from vivi_pretrain.shards.manifest import (
 )
 from vivi_pretrain.shards.settings import ShardSettings, settings_hash
 from vivi_pretrain.shards.tar_file import TarWriter, member_bytes
+from vivi_pretrain.video.workers import process_pool
 from vtab_harness.api.errors import DataError, OptionError, StorageError
 from vtab_harness.store import storage_errors, write_atomically
 
@@ -179,8 +179,7 @@ def _extracted(
         for job, spill in zip(jobs, spills, strict=True):
             yield extract(job, settings, spill), spill
         return
-    # Spawned, because the caller may have threads, which do not survive a fork.
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn")) as pool:
+    with process_pool(min(workers, len(jobs))) as pool:
         waiting: deque[tuple[Future[Extracted], Path]] = deque()
         upcoming = zip(jobs, spills, strict=True)
         try:
@@ -194,8 +193,6 @@ def _extracted(
         except BrokenProcessPool as error:
             hint = "Give the same command again, with fewer --workers if memory is short: finished shards are kept."
             raise StorageError(f"A process that decoded videos for {work.parent} was killed.", hint) from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 class _Part:
@@ -304,7 +301,12 @@ def _finish(out: Path, settings: ShardSettings, wanted: dict[str, Any], parts: S
     counts = sum((part.counts for part in parts), Counts())
     problems = [(*problem[:2], "shard", *problem[2:]) for part in parts for problem in part.problems]
     if counts.frames == 0:
-        raise DataError(_nothing(settings, counts, problems), "Take fewer frames or shots, or a higher rate.")
+        # Nothing was made, so that nothing stands in the way of other settings for the same folder.
+        shutil.rmtree(out / UNFINISHED)
+        hint = "Take fewer frames or shots, or a higher rate."
+        if counts.unreadable > counts.few_shots_left_out:
+            hint = "Say where the videos are with --root, if they were moved after indexing."
+        raise DataError(_nothing(settings, counts, problems), hint)
     work = out / UNFINISHED
     with pq.ParquetWriter(work / FRAMES, frame_schema()) as file:
         for part in parts:

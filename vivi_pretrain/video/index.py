@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import threading
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,6 +17,7 @@ from vivi_pretrain.video.decode import VideoError, describe, frames
 from vivi_pretrain.video.journal import Journal
 from vivi_pretrain.video.listing import Entry, Listing
 from vivi_pretrain.video.shots import SHORT_SIDE, ShotDetector, ShotSettings
+from vivi_pretrain.video.workers import process_pool
 from vtab_harness.api.errors import DataError, OptionError, StorageError
 from vtab_harness.store import storage_errors
 
@@ -216,7 +211,7 @@ def _results(
     while True:
         running: dict[Future[dict[str, Any]], Entry] = {}
         try:
-            with _pool(workers) as pool:
+            with process_pool(workers, _one_thread) as pool:
                 for future, entry in _submitted(pool, running, left, root, settings, 2 * workers):
                     yield entry, future.result()
             return
@@ -225,7 +220,7 @@ def _results(
         # One of these killed its process; each is tried in a process of its own.
         for entry in suspects:
             try:
-                with _pool(1) as pool:
+                with process_pool(1, _one_thread) as pool:
                     result = pool.submit(index_video, root / entry.path, settings).result()
             except BrokenProcessPool:
                 detail = "a crash in FFmpeg, or too little memory"
@@ -257,37 +252,11 @@ def _submitted(
             yield future, running.pop(future)
 
 
-@contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Gives processes that end at once when this one is interrupted, fails or is killed."""
-    # Spawned, because the caller may have threads, which do not survive a fork.
-    context = get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(receiver,))
-    try:
-        yield pool
-    except BaseException:
-        sender.close()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        sender.close()
-        receiver.close()
-
-
-def _begin_worker(main: Connection) -> None:
-    """Works with one thread, leaves Ctrl-C to the main process, and ends when that closes the connection or dies."""
+def _one_thread() -> None:
+    """There is a process for each core; OpenCV's own threads would only be in each other's way."""
     import cv2
 
     cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def leave() -> None:
-        with suppress(EOFError, OSError):
-            main.recv()
-        os._exit(1)
-
-    threading.Thread(target=leave, daemon=True).start()
 
 
 def _finish(

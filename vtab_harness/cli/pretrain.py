@@ -29,7 +29,7 @@ def pretrain(
         Path | None, typer.Option(help="TOML file with settings; --set wins over it.", show_default=False)
     ] = None,
     watch_eval: Annotated[
-        str | None, typer.Option(help="Evaluate checkpoints as they appear under this protocol (see vtab watch).")
+        str | None, typer.Option(help="Evaluate checkpoints as they appear: knn, linear (see vtab watch).")
     ] = None,
     suite: Annotated[str, typer.Option(help="With --watch-eval: on this suite.")] = "mini",
 ) -> None:
@@ -45,21 +45,26 @@ def pretrain(
     first = os.environ.get("RANK", "0") == "0"
     if watch_eval is not None:
         registry.protocols.get(watch_eval)
+        registry.suites.get(suite)
     if watch_eval is not None and first:
         watcher = subprocess.Popen(
             [
                 *(sys.executable, "-m", "vtab_harness", "watch", str(out), "--protocol", watch_eval, "--suite", suite),
-                *("--family", found.family),
+                # Whatever this process dies of, the watcher does not stay behind.
+                *("--family", found.family, "--parent", str(os.getpid())),
             ],
             stdin=subprocess.DEVNULL,
         )
     try:
         folder = found.pretrain(chosen, data, out)
+        failed = watcher is not None and watcher.wait() != 0
     except BaseException:
         if watcher is not None:
             watcher.terminate()
+            watcher.wait()
         raise
-    if watcher is not None and watcher.wait():
+    if failed:
+        typer.secho(f"{folder}: finished, but not every evaluation was; see above.", fg="yellow", err=True)
         raise typer.Exit(1)
     if first:
         typer.echo(f"{folder}: finished. Evaluate it: vtab run --backbone {found.family}:{folder} ...")

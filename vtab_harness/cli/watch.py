@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,7 @@ def watch(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda:0.")] = "auto",
     family: Annotated[str, typer.Option(help="Prefix that records name the backbone by.")] = "local-dir",
     once: Annotated[bool, typer.Option("--once", help="Evaluate what is there, and leave.")] = False,
+    parent: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Evaluate each checkpoint of a run once, the oldest first, until the run is finished."""
     from vtab_harness.api.executors import JobOutcome
@@ -44,9 +46,15 @@ def watch(
         data=tuple(data or ()),
         command=f"vtab watch {run}",
     )
+
+    def orphaned() -> bool:
+        return parent is not None and os.getppid() != parent
+
+    if not once and parent is None and not run.is_dir():
+        typer.secho(f"{run} is not there yet; waiting for it.", err=True)
     failures: list[JobOutcome] = []
     try:
-        for folder in checkpoints(run) if once else new_checkpoints(run):
+        for folder in checkpoints(run) if once else new_checkpoints(run, until=orphaned):
             typer.echo(f"{folder}:")
             with SweepProgress() as progress:
                 evaluation = run_sweep(

@@ -39,7 +39,7 @@ from vtab_harness.engine.stream import batches
 from vtab_harness.engine.workbench import Progress, Workbench, no_progress
 from vtab_harness.protocols.settings import build_protocol, identity
 from vtab_harness.store import RecordKey, Store, Unfinished, backbone_folder
-from vtab_harness.sweep.recording import Recorder, Work
+from vtab_harness.sweep.recording import CountedImages, Recorder, Work
 from vtab_harness.sweep.sealed import SealedTest
 from vtab_harness.sweep.settings import SweepSettings
 
@@ -225,11 +225,13 @@ class JobRun:
         predictors = {(item.task.name, seed): p for item in work for seed, p in item.predictors.items()}
         if not predictors:
             return {}
-        images = sealed.open(searches)
+        images = CountedImages(sealed.open(searches))
         start = time.perf_counter()
+        speed = None
         if self.protocol.consumes == "features":
-            rows = cached_features(self.bench, images, cache / "features").chunks(self.bench.device)
-            predicted = _classes(predictors, rows)
+            features = cached_features(self.bench, images, cache / "features")
+            speed = images.speed(time.perf_counter() - start)
+            predicted = _classes(predictors, features.chunks(self.bench.device))
         else:
 
             def stream(batch_size: int) -> dict[tuple[str, int], NDArray[np.int64]]:
@@ -237,8 +239,10 @@ class JobRun:
                 return _classes(predictors, (batch for _, batch in self._reported(inputs, len(images))))
 
             predicted = halving(stream, self.bench.batch_size, "prediction")
+            speed = images.speed(time.perf_counter() - start, len(predictors))
         for item in work:
             item.seconds["test"] = time.perf_counter() - start
+            item.images_per_second = speed
         return predicted
 
     def _reported(self, inputs: Iterator[tuple[int, Tensor]], total: int) -> Iterator[tuple[int, Tensor]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 
+from vtab_harness.api.data import Images, Pixels
 from vtab_harness.api.protocols import EvaluationProtocol, Predictor, Search, Trial
 from vtab_harness.api.records import Record, Scored
 from vtab_harness.api.tasks import Task
@@ -30,6 +31,7 @@ class Work:
         predictors: Trained classifiers, by seed.
         diverged_at: Step at which the final training of a seed diverged.
         seconds: By phase.
+        images_per_second: Test images that the network ran in a second; None where kept features were used.
     """
 
     task: Task
@@ -39,6 +41,7 @@ class Work:
     predictors: dict[int, Predictor] = field(default_factory=dict)
     diverged_at: dict[int, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    images_per_second: float | None = None
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
@@ -48,6 +51,41 @@ class Work:
             yield
         finally:
             self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start
+
+
+class CountedImages:
+    """Images as they are, and how many of them were read: whether features were computed cannot be seen otherwise.
+
+    Args:
+        images: A split.
+
+    Attributes:
+        read_count: Images that were read; more than there are where a batch did not fit and was read again.
+    """
+
+    def __init__(self, images: Images) -> None:
+        self._images = images
+        self.name = images.name
+        self.fingerprint = images.fingerprint
+        self.read_count = 0
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def read(self, start: int, stop: int) -> Pixels:
+        """Reads images as the split does."""
+        self.read_count += stop - start
+        return self._images.read(start, stop)
+
+    def speed(self, seconds: float, passes: int = 1) -> float | None:
+        """Returns images a second, if all of them were read exactly once.
+
+        Args:
+            seconds: That this took.
+            passes: How many networks each image went through.
+        """
+        whole = self.read_count == len(self) and self.read_count > 0 and seconds > 0
+        return passes * self.read_count / seconds if whole else None
 
 
 class Recorder:
@@ -91,6 +129,8 @@ class Recorder:
         data = asdict(learning.prepared.task_provenance(task.label, task.name))
         if not learned.official:
             data["learned_from"] = learning.summary()
+        speed = item.images_per_second
+        measured = {} if speed is None or scored is None else {"images_per_second": round(speed, 1)}
         return Record(
             task={
                 "name": task.name,
@@ -125,6 +165,7 @@ class Recorder:
             environment=describe(self._bench.device, self._bench.precision),
             run={
                 "seconds": {phase: round(value, 3) for phase, value in item.seconds.items()},
+                **measured,
                 "started": self._started,
                 "finished": _now(),
                 "command": self._settings.command,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from vtab_harness.api.errors import DataError
@@ -24,12 +24,13 @@ def checkpoints(run: Path) -> list[Path]:
     return sorted(folder for folder in found if (folder / FINISHED).is_file())
 
 
-def new_checkpoints(run: Path, poll: float = POLL_SECONDS) -> Iterator[Path]:
+def new_checkpoints(run: Path, poll: float = POLL_SECONDS, until: Callable[[], bool] = lambda: False) -> Iterator[Path]:
     """Yields each checkpoint of a run once, and ends when the run is finished.
 
     Args:
         run: Folder of the run; waited for if it is not there yet.
         poll: Seconds between looks.
+        until: Asked at every look; true ends the watch although the run is not finished.
     """
     seen: set[Path] = set()
     while True:
@@ -39,7 +40,7 @@ def new_checkpoints(run: Path, poll: float = POLL_SECONDS) -> Iterator[Path]:
         for folder in fresh:
             seen.add(folder)
             yield folder
-        if finished and not fresh:
+        if (finished and not fresh) or until():
             return
         if not fresh:
             time.sleep(poll)

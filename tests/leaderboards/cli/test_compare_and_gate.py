@@ -62,7 +62,7 @@ def test_compare_wrong_names(results: Path, tmp_path: Path) -> None:
     write_record(tmp_path, "mini_digits", "timm:c", protocol="knn-v1")
     with pytest.raises(OptionError, match="were not measured under one protocol"):
         vtab("compare", "a", "c", results, tmp_path)
-    with pytest.raises(StorageError, match="not a folder"):
+    with pytest.raises(StorageError, match="does not exist"):
         vtab("compare", "a", "b", tmp_path / "x")
 
 

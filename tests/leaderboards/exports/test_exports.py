@@ -263,3 +263,12 @@ def test_a_sweep_size_is_read_from_a_record(tmp_path: Path) -> None:
     made = build_board(results, choose(results.entries, None, None, ()))
     path = vtab_website.write(made, summarise(made, draws=20), tmp_path / "site.csv")
     assert pd.read_csv(path, header=[0, 1], index_col=0)["metadata", "hyper_sweep_size"].tolist() == [5]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(2_764_800, "2.76 M"), (25_557_032, "25.6 M"), (4_110_000_000, "4.11 G"), (86_000_000, "86 M"), (999, "999"),
+     (999_999, "1 M"), (100_000_000, "100 M")],
+)  # fmt: skip
+def test_counts_of_markdown_have_three_digits(value: int, text: str) -> None:
+    assert markdown.count(value) == text

@@ -25,3 +25,12 @@ def test_every_command_and_option_of_the_workflow_exists() -> None:
         # Parses without running; an unknown option or a missing argument raises.
         context = known.commands[name].make_context(name, words)  # type: ignore[attr-defined]
         assert context.params["results"]
+
+
+def test_the_speed_job_has_the_history_and_a_target_that_exists() -> None:
+    steps = yaml.safe_load(WORKFLOW.read_text())["jobs"]["speed"]["steps"]
+    assert steps[0]["with"]["fetch-depth"] == 0
+    (words,) = [step["run"].split() for step in steps if "run" in step]
+    assert words[0] == "make"
+    assert len(words) == 2
+    assert f"\n{words[1]}: " in (WORKFLOW.parents[2] / "Makefile").read_text()

@@ -1,5 +1,6 @@
 """What a gate prints, with names that may hold anything."""
 
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -34,6 +35,27 @@ def test_lines(report: GateReport) -> None:
     assert max(map(len, lines)) < 240
     assert lines[-1].startswith("2 of 7 backbones got worse than the baseline")
     assert lines[-1].endswith("; 1 cannot be told.")
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "diverged", "missing", "sentence"),
+    [
+        (0.7, False, False, "timm:one is not shown to be worse than the baseline by more than 0.5 points in the mean"),
+        (0.5, False, False, "timm:one got worse than the baseline by more than 0.5 points in the mean over all tasks"),
+        (0.7, True, False, "timm:one got worse than the baseline by diverging."),
+        (0.7, False, True, "timm:one cannot be held against the baseline."),
+    ],
+)
+def test_one_backbone_is_called_by_its_name(
+    accuracy: float, diverged: bool, missing: bool, sentence: str, tmp_path: Path
+) -> None:
+    write_records(tmp_path / "a", ["timm:one"], TASKS, accuracies=[0.7], examples=800)
+    write_records(tmp_path / "b", ["timm:one"], TASKS[: 1 if missing else 2], accuracies=[accuracy], examples=800)
+    if diverged:
+        write_record(tmp_path / "b", "mini_count", "timm:one", status="diverged", examples=800)
+    (protocol, backbones), *_ = read_runs([tmp_path / "a"]).items()
+    baseline = make_baseline(protocol, "mini", TASKS, list(backbones.values()))
+    assert reports.headline(check(baseline, read_runs([tmp_path / "b"]))).startswith(sentence)
 
 
 def test_markdown_is_a_table_whatever_the_names(report: GateReport) -> None:

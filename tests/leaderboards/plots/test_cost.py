@@ -80,9 +80,16 @@ def test_two_complete_backbones_are_the_least() -> None:
         cost.draw(board, made_summary(board), "images_per_second")
 
 
+def test_a_cost_that_all_share_is_not_drawn() -> None:
+    board = made_board(3, tasks=3)
+    board = replace(board, backbones=tuple(replace(row, macs=7) for row in board.backbones))
+    with pytest.raises(NotDrawnError, match="the same figure for multiply-adds"):
+        cost.draw(board, made_summary(board), "macs")
+
+
 def test_equal_points_are_drawn_without_a_warning() -> None:
     board = made_board(5, tasks=3)
-    board = board.select([0, 0, 0])
+    board = board.select([0, 0, 1])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         cost.draw(board, made_summary(board), "parameters")

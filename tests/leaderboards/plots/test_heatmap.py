@@ -1,3 +1,5 @@
+from decimal import ROUND_HALF_UP, Decimal
+
 import numpy as np
 import pytest
 from made_boards import made_board, with_holes
@@ -16,7 +18,8 @@ def test_cells_hold_the_scores_best_mean_first() -> None:
     shown = [t.get_text() for t in axes.texts if t.get_text().replace(".", "").isdigit()]
     order = np.argsort(-summary.mean)
     wanted = np.column_stack([np.median(board.accuracy, axis=2), summary.mean])[order]
-    assert shown == [f"{100 * value:.1f}" for value in wanted.ravel()]
+    expected = [Decimal(f"{100 * v:.9f}").quantize(Decimal("0.1"), ROUND_HALF_UP) for v in wanted.ravel()]
+    assert shown == [str(value) for value in expected]
     assert [label.get_text() for label in axes.get_yticklabels()] == [board.backbones[i].name for i in order]
 
 
@@ -58,3 +61,13 @@ def test_nothing_to_draw() -> None:
 def test_the_map_keeps_its_order_without_colours() -> None:
     light = [heatmap.luminance(colour[:3]) for colour in colormaps[heatmap.MAP](np.linspace(0, 1, 32))]
     assert light == sorted(light)
+
+
+def test_halves_go_up() -> None:
+    assert [heatmap.rounded(100 * n / 2000) for n in (1605, 1717, 1, 0, 2000)] == [
+        "80.3",
+        "85.9",
+        "0.1",
+        "0.0",
+        "100.0",
+    ]

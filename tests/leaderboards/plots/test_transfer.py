@@ -7,6 +7,7 @@ from made_summary import made_summary
 from leaderboards.board import Board
 from leaderboards.plots import transfer
 from leaderboards.plots.style import NotDrawnError
+from leaderboards.reading.names import pretraining_step
 
 
 def steps_board() -> Board:
@@ -25,6 +26,19 @@ def test_checkpoints_of_a_run_belong_together_in_the_order_of_their_steps() -> N
         "vivi:runs/a": [100, 200, 300],
         "vivi:runs/b": [100, 200, 300],
     }
+
+
+def test_checkpoints_as_vtab_watch_names_them_belong_to_their_run() -> None:
+    specs = [f"vivi:runs/{run}/checkpoints/step-{step:08d}" for run in "ab" for step in (5000, 10000)]
+    board = made_board(len(specs), tasks=4, names=specs)
+    rows = [replace(row, step=pretraining_step(row.spec)) for row in board.backbones]
+    board = replace(board, backbones=tuple(rows))
+    figure = transfer.draw(board, made_summary(board))
+    assert [line.get_label() for line in figure.axes[0].lines] in (
+        ["vivi:runs/a", "vivi:runs/b"],
+        ["vivi:runs/b", "vivi:runs/a"],
+    )
+    assert all(line.get_xdata().tolist() == [5000, 10000] for line in figure.axes[0].lines)
 
 
 def test_lines_go_through_the_means() -> None:

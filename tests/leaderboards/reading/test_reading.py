@@ -10,7 +10,7 @@ from made_boards import HARMFUL, made_board, made_record, with_holes, write_reco
 from leaderboards.board import Board
 from leaderboards.reading.board import build_board
 from leaderboards.reading.choice import choose
-from leaderboards.reading.names import pretraining_step, row_names
+from leaderboards.reading.names import pretraining_run, pretraining_step, row_names
 from leaderboards.reading.results import read_results
 from leaderboards.reading.scan import find_records
 from vtab_harness import registry
@@ -295,9 +295,58 @@ def test_names_tell_rows_apart_however_odd(tmp_path: Path) -> None:
         ("local-dir:runs/vivi/step-00005000", 5000),
         ("vivi:runs/a/step_20", 20),
         ("timm:resnet18?checkpoint=runs/step-7/model.safetensors", 7),
+        ("vivi:runs/a/checkpoints/step-00005000?input_size=64", 5000),
+        ("vivi:step-00005000", 5000),
         ("timm:resnet18.stepwise", None),
         ("local-dir:runs/footstep-12", None),
     ],
 )
 def test_a_pretraining_step_is_read_from_the_spec(spec: str, step: int | None) -> None:
     assert pretraining_step(spec) == step
+
+
+def test_changed_settings_of_the_protocol_are_kept(tmp_path: Path) -> None:
+    for path in write_records(tmp_path, 1, MINI[:1], 1):
+        record = json.loads(path.read_text())
+        record["protocol"]["overridden"] = {"l2_count": 5, "rates": [0.1, 0.01]}
+        path.write_text(json.dumps(record))
+    assert read(tmp_path).overridden == {"l2_count": 5, "rates": [0.1, 0.01]}
+    write_records(tmp_path / "plain", 1, MINI[:1], 1)
+    assert read(tmp_path / "plain").overridden == {}
+
+
+def names_of(*specs: str) -> list[str]:
+    return row_names([(f"key{i}", spec, f"{i:064d}") for i, spec in enumerate(specs)])
+
+
+def test_checkpoints_are_named_with_their_run() -> None:
+    runs = [f"vivi:runs/{run}/checkpoints/step-{step:08d}" for run in "ab" for step in (5000, 10000)]
+    expected = ["a/step-00005000", "a/step-00010000", "b/step-00005000", "b/step-00010000"]
+    assert names_of(*runs) == expected
+    assert names_of(runs[0], runs[3]) == [expected[0], expected[3]]
+    assert names_of("vivi:x/a/checkpoints/step-1", "vivi:y/a/checkpoints/step-1") == ["x/a/step-1", "y/a/step-1"]
+    assert names_of("vivi:step-00005000") == ["step-00005000"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "run"),
+    [
+        ("vivi:runs/a/checkpoints/step-00005000", "vivi:runs/a"),
+        ("vivi:runs/a/checkpoints/step-00010000?input_size=64", "vivi:runs/a?input_size=64"),
+        ("local-dir:runs/a/step_20", "local-dir:runs/a"),
+        ("timm:resnet18?checkpoint=runs/step-7/model.safetensors", "timm:resnet18?checkpoint=runs/model.safetensors"),
+        ("timm:resnet18", "timm:resnet18"),
+    ],
+)
+def test_the_run_of_a_checkpoint(spec: str, run: str) -> None:
+    assert pretraining_run(spec) == run
+
+
+def test_of_options_only_those_that_differ_are_named() -> None:
+    specs = [f"timm:resnetv2_18?width_factor=0.25&seed={seed}&input_size=32" for seed in range(3)]
+    assert names_of(*specs, "timm:vit?x=1") == [
+        *("resnetv2_18?seed=0", "resnetv2_18?seed=1", "resnetv2_18?seed=2"),
+        "vit",
+    ]
+    # One of them has no options at all.
+    assert names_of("timm:x", "timm:x?seed=1") == ["x", "x?seed=1"]

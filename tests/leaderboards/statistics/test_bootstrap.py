@@ -1,6 +1,7 @@
 """Suite intervals against SciPy, brute force and simulation."""
 
 import sys
+import warnings
 from itertools import product
 from pathlib import Path
 
@@ -93,6 +94,19 @@ def test_single_scores_have_wilsons_interval(confidence: float) -> None:
         expected = proportion_confint(right, size, 1 - confidence, method="wilson")
         low, high = task_intervals(np.array([[[right]]]), np.array([[[size]]]), confidence)
         np.testing.assert_allclose([low[0, 0], high[0, 0]], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("right", [(100, 100, 90), (0, 0, 10), (100, 100, 0), (0, 1, 0, 100)])
+def test_an_aggregate_at_the_end_with_seeds_that_differ_has_an_interval(right: tuple[int, ...]) -> None:
+    correct = np.array([[right]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        low, high = task_intervals(correct, np.full_like(correct, 100))
+    centre = float(np.median(right)) / 100
+    alone = task_intervals(np.array([[[round(100 * centre)]]]), np.array([[[100]]]))
+    assert 0 <= low[0, 0] <= centre <= high[0, 0] <= 1
+    # Wider than if all seeds had been alike.
+    assert high[0, 0] - low[0, 0] > alone[1][0, 0] - alone[0][0, 0]
 
 
 def test_seeds_that_agree_share_all_and_seeds_that_differ_the_least_that_is_assumed() -> None:

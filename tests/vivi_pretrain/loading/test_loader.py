@@ -173,7 +173,7 @@ def test_a_damaged_frame_is_named(make_shards, tmp_path: Path) -> None:
     shards = make_shards([[3, 3], [3, 3]])
     damage(tmp_path / "shards", 7, shards, cut=400)
     loader = ShotLoader(shards, replace(SETTINGS, videos=2), seed=0)
-    with pytest.raises(DataError, match="frame 1 of shot 0 of .*v001.* cannot be decoded"):
+    with pytest.raises(DataError, match=r"frame 1 of shot 0 of v001 in .*shard-000001\.tar cannot be decoded"):
         next(loader)
     with pytest.raises(RuntimeError, match="closed"):
         next(loader)
@@ -182,7 +182,7 @@ def test_a_damaged_frame_is_named(make_shards, tmp_path: Path) -> None:
 def test_a_damaged_header_is_named(make_shards, tmp_path: Path) -> None:
     shards = make_shards([[3, 3], [3, 3]])
     damage(tmp_path / "shards", 7, shards, cut=4)
-    with pytest.raises(DataError, match="frame 1 of shot 0 of .*v001.* cannot be decoded"):
+    with pytest.raises(DataError, match=r"frame 1 of shot 0 of v001 in .*shard-000001\.tar cannot be decoded"):
         take(1, shards, replace(SETTINGS, videos=2), seed=0)
 
 

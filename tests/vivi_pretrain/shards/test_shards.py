@@ -184,6 +184,16 @@ def test_no_video_with_enough_shots(jobs: list[VideoJob], tmp_path: Path):
         write_shards(jobs, tmp_path, replace(SHARDS, shots_per_video=4), "index")
 
 
+def test_what_came_to_nothing_does_not_stand_in_the_way(jobs: list[VideoJob], made: Path, tmp_path: Path):
+    moved = [replace(job, path=tmp_path / job.path.name) for job in jobs]
+    with pytest.raises(DataError, match=r"5 cannot be read(.|\n)*--root"):
+        write_shards(moved, tmp_path / "out", SHARDS, "index")
+    with pytest.raises(DataError, match=r"0 cannot be read(.|\n)*higher rate"):
+        write_shards(jobs, tmp_path / "out", replace(SHARDS, shots_per_video=4), "index")
+    write_shards(jobs, tmp_path / "out", SHARDS, "index")
+    assert ShardSet(tmp_path / "out").fingerprint == ShardSet(made).fingerprint
+
+
 def test_workers_and_repetition_change_nothing(jobs: list[VideoJob], made: Path, tmp_path: Path):
     calls: list[tuple[int, int]] = []
     write_shards(jobs, tmp_path, SHARDS, "index", workers=2, progress=lambda done, total: calls.append((done, total)))
@@ -423,5 +433,5 @@ def test_command_line(videos: Path, tmp_path: Path):
     arguments = ["shard", str(index), "--out", str(tmp_path / "out"), "--fps", "2", "--frames-per-shot", "3"]
     result = CliRunner().invoke(app, [*arguments, "--short-shots", "closer", "--workers", "1"])
     assert result.exit_code == 0, result.output
-    assert "15 shots of 5 videos in 1 shards" in result.output
+    assert "15 shots of 5 videos in 1 shard " in result.output
     assert ShardSet(tmp_path / "out").manifest.index_settings_hash == "x"

@@ -1,6 +1,10 @@
 """`vtab pretrain` and `vtab watch`, with a pretrainer that only writes folders, and with VIVI's names."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -73,6 +77,7 @@ def test_settings_from_file_and_options(tmp_path: Path, writer: Any) -> None:
         (["vivi-ex4", "--set", "video=3"], OptionError, "Did you mean videos"),
         (["vivi-ex4", "--settings", "nowhere.toml"], OptionError, "nowhere.toml"),
         (["vivi-ex4", "--watch-eval", "liner"], UnknownNameError, "linear"),
+        (["vivi-ex4", "--watch-eval", "knn", "--suite", "minni"], UnknownNameError, "mini"),
     ],
 )
 def test_wrong_words_are_named(tmp_path: Path, arguments: list[str], error: type[Exception], message: str) -> None:
@@ -120,6 +125,41 @@ def test_checkpoints_are_seen_as_they_appear_and_the_end_ends_it(tmp_path: Path)
     assert not watching.is_alive()
     assert [folder.name for folder in found] == ["step-1", "step-2"]
     assert checkpoints(run) == found
+
+
+def test_a_watcher_ends_when_it_is_told_although_the_run_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints" / "step-1").mkdir(parents=True)
+    (tmp_path / "checkpoints" / "step-1" / "config.json").touch()
+    asked = iter([False, True])
+    found = list(new_checkpoints(tmp_path, poll=0.01, until=lambda: next(asked)))
+    assert [folder.name for folder in found] == ["step-1"]
+
+
+def test_a_watcher_does_not_outlive_its_parent(tmp_path: Path) -> None:
+    # No process is its own parent: as if the one that started the watcher had been killed.
+    done = CliRunner().invoke(app, ["watch", str(tmp_path), "--parent", str(os.getpid())])
+    assert done.exit_code == 0, done.output
+
+
+class Stopped(Writer):
+    def pretrain(self, settings: Settings, data: Path, out: Path) -> Path:
+        raise DataError("stopped")
+
+
+def test_the_watcher_ends_with_the_pretraining(tmp_path: Path, writer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry.pretrainers._loaded, "writer", Stopped())  # type: ignore[arg-type]
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        assert command[-2:] == ["--parent", str(os.getpid())]
+        started.append(real([sys.executable, "-c", "import time; time.sleep(600)"], **options))
+        return started[-1]
+
+    real = subprocess.Popen
+    monkeypatch.setattr(pretrain.subprocess, "Popen", start)
+    arguments = ["pretrain", "writer", "--data", str(tmp_path), "--out", str(tmp_path / "run"), "--watch-eval", "knn"]
+    assert isinstance(CliRunner().invoke(app, arguments).exception, DataError)
+    assert started[0].returncode == -signal.SIGTERM
 
 
 def test_a_run_that_does_not_exist_is_named(tmp_path: Path) -> None:

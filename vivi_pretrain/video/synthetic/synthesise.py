@@ -6,13 +6,13 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
-from multiprocessing import get_context
 from pathlib import Path
 
 from vivi_pretrain.video.synthetic.settings import SynthSettings, planned
+from vivi_pretrain.video.workers import process_pool
 from vtab_harness.api.errors import OptionError, StorageError
 from vtab_harness.store import storage_errors, write_atomically
 
@@ -64,8 +64,7 @@ def synthesise(out: Path, settings: SynthSettings, workers: int = 1, progress: P
             done += 1
             tell(done, len(paths))
         return paths
-    # Spawned, because the caller may have threads, which do not survive a fork.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with process_pool(workers) as pool:
         futures = [pool.submit(_make, out, settings, number) for number in missing]
         try:
             for future in as_completed(futures):
@@ -77,8 +76,6 @@ def synthesise(out: Path, settings: SynthSettings, workers: int = 1, progress: P
             raise StorageError(
                 f"A process that wrote videos to {out} was killed, perhaps for its memory.", hint
             ) from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
     return paths
 
 
