@@ -9,7 +9,7 @@ from leaderboards.gate.escaping import shortened
 from leaderboards.runs import BackboneRuns, Run
 
 if TYPE_CHECKING:
-    from leaderboards.comparison import SuiteComparison, TaskComparison
+    from leaderboards.compared import SuiteComparison, TaskComparison
 
 POWER = 0.8
 

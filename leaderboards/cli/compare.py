@@ -11,7 +11,7 @@ import typer
 from vtab_harness.cli.app import app
 
 if TYPE_CHECKING:
-    from leaderboards.comparison import Comparison
+    from leaderboards.compared import Comparison
 
 
 @app.command(epilog="Example: vtab compare timm:resnet50.a1_in1k local-dir:runs/mine results")

@@ -9,7 +9,8 @@ from made_boards import made_record, write_record, write_records
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from leaderboards.comparison import Comparison, compare
+from leaderboards.compared import Comparison
+from leaderboards.comparison import compare
 from leaderboards.runs import read_runs
 from vtab_harness.api.errors import OptionError
 
