@@ -17,6 +17,8 @@ needs a jackknife, which counts do not allow for medians.
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -75,13 +77,18 @@ def bootstrap_means(
         interquartile=np.empty((draws, backbones)),
     )
     step = max(1, _AT_ONCE // max(1, tasks * draws))
-    for start in range(0, backbones, step):
-        rows = slice(start, min(start + step, backbones))
-        drawn = _task_draws(correct[rows], examples[rows], draws, rng, aggregation)
+    parts = [slice(start, min(start + step, backbones)) for start in range(0, backbones, step)]
+
+    def draw(rows: slice, own: np.random.Generator) -> None:
+        drawn = _task_draws(correct[rows], examples[rows], draws, own, aggregation)
         result.mean[:, rows] = drawn.mean(axis=1).T
         result.interquartile[:, rows] = interquartile_mean(drawn, axis=1).T
         for group in range(count):
             result.groups[:, rows, group] = drawn[:, of_task == group].mean(axis=1).T
+
+    # NumPy lets go of the interpreter while it draws; a generator for each part, so that threads change nothing.
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        list(pool.map(draw, parts, rng.spawn(len(parts))))
     return result
 
 
