@@ -31,7 +31,7 @@ test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 slow: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m 'slow or gpu or shared'
+	$(BIN)/python -m pytest -m 'slow or gpu or shared or browser'
 
 # Is the checkout slower than BASE (default: where the branch left main)? Both are measured by turns; ratios only.
 bench: $(VENV)/installed-dev
