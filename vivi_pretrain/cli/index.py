@@ -81,12 +81,15 @@ def _numbers(assignments: Sequence[str]) -> dict[str, float]:
 def _show_problems(problems: Sequence[Problem]) -> None:
     from rich.markup import escape
 
-    from vivi_pretrain.cli.tables import make_table, show
     from vivi_pretrain.video.index_file import PROBLEMS
+    from vtab_harness.cli.tables import make_table, show
 
     if not problems:
         return
-    table = make_table(f"{len(problems)} videos with problems", ("video", "stage", "reason", "what then"))
+    table = make_table(
+        f"{len(problems)} videos with problems",
+        [(heading, "left") for heading in ("video", "stage", "reason", "what then")],
+    )
     for problem in problems[:_PROBLEMS_SHOWN]:
         table.add_row(*(escape(text) for text in (problem.path, problem.stage, problem.reason, problem.detail)))
     show(table)
@@ -95,10 +98,9 @@ def _show_problems(problems: Sequence[Problem]) -> None:
 
 
 def _show_summary(summary: IndexSummary, ignored: int, out: Path) -> None:
-    from vivi_pretrain.cli.tables import make_table, show
+    from vtab_harness.cli.tables import make_table, show
 
-    table = make_table(f"Index in {out}", ("what", "how many"))
-    table.columns[1].justify = "right"
+    table = make_table(f"Index in {out}", [("what", "left"), ("how many", "right")])
     table.add_row("videos indexed", f"{summary.videos:,}")
     table.add_row("finished before", f"{summary.resumed:,}")
     table.add_row("videos with problems", f"{len(summary.problems):,}")

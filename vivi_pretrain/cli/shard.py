@@ -61,7 +61,7 @@ def _report(out: Path, manifest: Manifest) -> None:
     import pyarrow.parquet as pq
     from rich.markup import escape
 
-    from vivi_pretrain.cli.tables import make_table, show
+    from vtab_harness.cli.tables import make_table, show
 
     counts = manifest.counts
     size = sum(record.bytes for record in manifest.shards)
@@ -70,8 +70,7 @@ def _report(out: Path, manifest: Manifest) -> None:
         f"{counts.frames:,} frames of {counts.shots:,} shots of {counts.videos:,} videos in {shards}"
         f" ({size / 1e6:,.1f} MB) in {out}"
     )
-    table = make_table("What was left out, or treated differently", ("of the index", "how many"))
-    table.columns[1].justify = "right"
+    table = make_table("What was left out, or treated differently", [("of the index", "left"), ("how many", "right")])
     table.add_row("short shots left out", f"{counts.short_shots_left_out:,}")
     table.add_row("short shots whose frames lie closer", f"{counts.shots_sampled_closer:,}")
     table.add_row("videos with few shots left out", f"{counts.few_shots_left_out:,}")
@@ -80,7 +79,10 @@ def _report(out: Path, manifest: Manifest) -> None:
     show(table)
     problems = pq.read_table(out / manifest.problems.name).to_pylist()
     if problems:
-        table = make_table(f"Problems (all {len(problems)} in {manifest.problems.name})", ("video", "what"))
+        table = make_table(
+            f"Problems (all {len(problems)} in {manifest.problems.name})",
+            [("video", "left"), ("what", "left")],
+        )
         for row in problems[:_PROBLEMS_SHOWN]:
             # Names of files may look like markup.
             table.add_row(escape(row["path"]), escape(row["detail"]))

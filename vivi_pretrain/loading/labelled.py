@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import simplejpeg
@@ -15,12 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from vivi_pretrain.loading.ahead import BatchesAhead, Making, split, worker_count
+from vivi_pretrain.loading.ahead import Making, split
 from vivi_pretrain.loading.decode import padded_size, place
 from vivi_pretrain.loading.epochs import EpochOrder
 from vivi_pretrain.loading.labelled_images import ImagePlace, LabelledImages
+from vivi_pretrain.loading.step_loader import StepLoader
 from vivi_pretrain.loading.streams import Stream, rank_slice
-from vivi_pretrain.loading.transfer import Moving, Transfer
+from vivi_pretrain.loading.transfer import Moving
 from vtab_harness.api.errors import DataError, OptionError
 
 
@@ -78,7 +76,7 @@ class _Made:
     rows: NDArray[np.int64]
 
 
-class LabelledLoader:
+class LabelledLoader(StepLoader[_Made, LabelledBatch]):
     """Endless iterator over `LabelledBatch`, as `ShotLoader` is over shots: epochs, ranks and resuming work alike."""
 
     def __init__(
@@ -104,39 +102,11 @@ class LabelledLoader:
             len(images), settings.batch, seed=seed, stream=Stream.IMAGE_ORDER, noun="labelled images"
         )
         self._part = rank_slice(settings.batch, rank, world_size)
-        self._transfer = Transfer(device)
-        self._workers = worker_count(settings.workers)
-        self._ahead = BatchesAhead(self._make, first_step=first_step, workers=self._workers, ahead=settings.ahead)
-        self.step = first_step
-        self.waited = 0.0
+        super().__init__(workers=settings.workers, ahead=settings.ahead, first_step=first_step, device=device)
 
-    def __iter__(self) -> Iterator[LabelledBatch]:
-        return self
-
-    def __next__(self) -> LabelledBatch:
-        """Returns the batch of the next step.
-
-        Raises:
-            DataError: An image cannot be read or decoded; names it.
-        """
-        made, waited = self._ahead.next()
+    def _finish(self, made: _Made, waited: float) -> LabelledBatch:
         images, labels = self._transfer.finish(made.images), self._transfer.finish(made.labels)
-        batch = LabelledBatch(images, made.sizes, labels, made.rows, self.step, waited)
-        self.step += 1
-        self.waited += waited
-        return batch
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Ends the threads; what they have made is dropped."""
-        self._ahead.close()
+        return LabelledBatch(images, made.sizes, labels, made.rows, self.step, waited)
 
     def _make(self, step: int) -> Making[_Made]:
         rows = self._order.at(step)[self._part]

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vivi_pretrain.loading.ahead import BatchesAhead, Making, split, worker_count
+from vivi_pretrain.loading.ahead import Making, split
 from vivi_pretrain.loading.decode import decode_into, decode_on_gpu, header_size, padded_size
 from vivi_pretrain.loading.settings import ShotSettings
 from vivi_pretrain.loading.shot_sampler import Eligibility, ShotChoice, Shots, ShotSampler
+from vivi_pretrain.loading.step_loader import StepLoader
 from vivi_pretrain.loading.streams import rank_slice
-from vivi_pretrain.loading.transfer import Moving, Transfer
+from vivi_pretrain.loading.transfer import Moving
 
 
 class FrameStore(Protocol):
@@ -66,7 +66,7 @@ class _Made:
     choice: ShotChoice
 
 
-class ShotLoader:
+class ShotLoader(StepLoader[_Made, ShotBatch]):
     """Endless iterator over `ShotBatch`, beginning at any step; close it, or use it in a with-statement.
 
     What a batch holds follows from the shard set, the settings, the seed, the step and the rank alone. Each rank gets a
@@ -93,29 +93,16 @@ class ShotLoader:
         self._shards = shards
         self._sampler = ShotSampler(shards.shots, settings, seed=seed)
         self._part = rank_slice(settings.videos, rank, world_size)
-        self._transfer = Transfer(device)
+        super().__init__(workers=settings.workers, ahead=settings.ahead, first_step=first_step, device=device)
         self._gpu_decode = settings.gpu_decode and self._transfer.device.type == "cuda"
-        self._workers = worker_count(settings.workers)
-        self._ahead = BatchesAhead(self._make, first_step=first_step, workers=self._workers, ahead=settings.ahead)
-        self.step = first_step
-        self.waited = 0.0
 
     @property
     def eligibility(self) -> Eligibility:
         """How many videos and shots can be used, and what became of the others."""
         return self._sampler.eligibility
 
-    def __iter__(self) -> Iterator[ShotBatch]:
-        return self
-
-    def __next__(self) -> ShotBatch:
-        """Returns the batch of the next step.
-
-        Raises:
-            DataError: A frame cannot be read or decoded; names shard or frame.
-        """
-        made, waited = self._ahead.next()
-        batch = ShotBatch(
+    def _finish(self, made: _Made, waited: float) -> ShotBatch:
+        return ShotBatch(
             self._transfer.finish(made.frames),
             made.sizes,
             self._transfer.finish(made.videos),
@@ -124,21 +111,6 @@ class ShotLoader:
             self.step,
             waited,
         )
-        self.step += 1
-        self.waited += waited
-        return batch
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Ends the threads; what they have made is dropped."""
-        self._ahead.close()
 
     def _make(self, step: int) -> Making[_Made]:
         choice = self._sampler.choose(step).part(self._part)
