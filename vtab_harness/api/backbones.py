@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -30,6 +31,34 @@ class Transform:
     def as_json(self) -> dict[str, Any]:
         """Returns plain lists and numbers, for records and cache keys."""
         return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+
+
+POOLED = "pooled"
+"""One vector an image, before the classifier: what is taken as features."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackboneIdentity:
+    """What makes a backbone's features what they are, numerics apart.
+
+    Attributes:
+        weights: sha256 (hex) over names, shapes, dtypes and bytes of all parameters and buffers.
+        architecture: Plain JSON: source, name, arguments, and the code behind the name: the version of the library, or
+            the sha256 of a person's own modules.
+        transform: How images are brought to the network.
+        output: What is taken as features.
+    """
+
+    weights: str
+    architecture: Mapping[str, Any]
+    transform: Transform
+    output: str = POOLED
+
+    @property
+    def readable(self) -> str:
+        """Name of the architecture as part of a folder name: no path, nothing but letters, digits, ``._-``."""
+        name = str(self.architecture.get("name", "")).rsplit("/", 1)[-1]
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:60] or "backbone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +104,9 @@ class Backbone:
     architecture: Mapping[str, Any]
     pretrained: bool
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> BackboneIdentity:
         """Returns what makes its features what they are; equal identities give equal features."""
-        return {
-            "weights": self.fingerprint,
-            "architecture": dict(self.architecture),
-            "transform": self.transform.as_json(),
-        }
+        return BackboneIdentity(self.fingerprint, dict(self.architecture), self.transform)
 
 
 class BackboneSource(Protocol):
