@@ -1,13 +1,14 @@
 """Records on disk: atomic, resumable, mergeable.
 
-Layout of a results folder::
+Layout of a results folder, all of it from `vtab_harness.api.identity.Identity`::
 
-    <results>/<backbone>/<task>/<protocol>/seed0.json                  the record
-    <results>/<backbone>/<task>/<protocol>/seed0-<hash>.predictions    predicted and true classes, safetensors
-    <results>/.unfinished/<backbone>/<task>/<protocol>/                trials and trained weights of an interrupted run
+    <results>/<backbone>/<task>/<protocol>/seed0-<identity>.json                  the record
+    <results>/<backbone>/<task>/<protocol>/seed0-<identity>-<hash>.predictions    safetensors: predicted, label
+    <results>/.unfinished/<backbone>/<task>/<protocol>/<search>/                  trials and trained weights of a run
+                                                                                  that was interrupted
 
 Folders of several machines are merged by copying them into one. A record is written last and by renaming, so that one
-that exists is whole, and its predictions are there.
+that exists is whole, and its predictions are there. Reading changes nothing.
 """
 
 from __future__ import annotations
@@ -20,15 +21,18 @@ import re
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from vtab_harness.api.errors import StorageError
+from vtab_harness.api.executors import Passed
+from vtab_harness.api.identity import Identity
 from vtab_harness.api.protocols import Trial, trial_key
-from vtab_harness.api.records import Record, Scored
+from vtab_harness.api.records import Predictions, Record, RecordHead, Scored, parse_head
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,39 +40,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 UNFINISHED = ".unfinished"
-
-
-@dataclass(frozen=True, slots=True)
-class RecordKey:
-    """Where a result belongs.
-
-    Attributes:
-        backbone: Folder name of the backbone, see `backbone_folder`.
-        task: Registered name.
-        protocol: Protocol identity, which says as well how many examples were learned from.
-        seed: Of the final training.
-    """
-
-    backbone: str
-    task: str
-    protocol: str
-    seed: int
-
-
-def short_hash(value: Any) -> str:
-    """Returns eight hex digits of the sha256 of a JSON value."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
-
-
-def backbone_folder(spec: str, identity: Mapping[str, Any]) -> str:
-    """Returns a readable folder name that is unique to a backbone's identity.
-
-    Only the part of the spec before the options is used, and of a path only its end, so that no path of a machine gets
-    into the name.
-    """
-    prefix, _, name = spec.partition("?")[0].partition(":")
-    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{prefix}-{name.rstrip('/').rsplit('/', 1)[-1]}").strip("-.")
-    return f"{readable[:80]}-{short_hash(dict(identity))}"
+_LARGEST_RECORD = 1 << 28
+"""Bytes; a record of 10,000 trials with curves has a tenth of it."""
+_LARGEST_PREDICTIONS = 1 << 31
 
 
 @contextmanager
@@ -121,40 +95,67 @@ class Store:
             with tempfile.TemporaryFile(dir=self.root) as probe:
                 probe.write(b"x")
 
-    def path(self, key: RecordKey) -> Path:
+    def path(self, identity: Identity) -> Path:
         """Returns where a record lies."""
-        return self.root / key.backbone / key.task / key.protocol / f"seed{key.seed}.json"
+        *folders, stem = identity.place
+        return self.root.joinpath(*folders, f"{stem}.json")
 
-    def read(self, key: RecordKey) -> Record | None:
-        """Returns a finished record, or None where there is none.
+    def read(self, identity: Identity) -> Record | None:
+        """Returns the finished record that answers for an identity, or None where there is none.
 
-        A file of that name that is not a record of ours is moved aside with a warning, never overwritten.
+        A file in its place that is damaged, or lacks its predictions, does not answer; it is left as it is, with a
+        warning, until the new record is written.
         """
-        path = self.path(key)
+        path = self.path(identity)
         if not path.exists():
             return None
         try:
             record = read_record(path)
-            if record.predictions is None or path.with_name(record.predictions["file"]).exists():
-                return record
-            reason = f"{record.predictions['file']} is missing beside it"
         except StorageError as error:
-            reason = error.message
-        aside = path.with_name(f"{path.name}.unreadable")
-        number = 1
-        while aside.exists():
-            number += 1
-            aside = path.with_name(f"{path.name}.unreadable{number}")
-        with storage_errors(self.root, "moving a damaged record aside"):
-            path.rename(aside)
-        warnings.warn(f"{reason} It was moved to {aside.name}, and the result is computed again.", stacklevel=2)
-        return None
+            warnings.warn(f"{error.message} The result is computed again.", stacklevel=2)
+            return None
+        if record.identity.digest != identity.digest:
+            warnings.warn(f"{path} is a record of something else. The result is computed again.", stacklevel=2)
+            return None
+        if record.predictions is not None and not _beside(path, record.predictions).exists():
+            missing = record.predictions.file
+            warnings.warn(f"{missing} is missing beside {path}. The result is computed again.", stacklevel=2)
+            return None
+        return record
 
-    def write(self, key: RecordKey, record: Record, scored: Scored | None) -> Path:
-        """Writes predictions, then the record.
+    def passed_over(self, identity: Identity, spec: str) -> list[Passed]:
+        """Returns the records that one might take for the answer and that are none, each with the difference.
+
+        They are of the same task, protocol and seed, and of the same backbone or asked for by the same spec.
 
         Args:
-            key: Where it belongs.
+            identity: What is asked.
+            spec: By which the backbone is asked for.
+        """
+        row, task, protocol, stem = identity.place
+        found = []
+        pattern = f"{identity.backbone.readable}-*/{task}/{identity.protocol.name}-v*/seed{identity.seed}-*.json"
+        for path in sorted(self.root.glob(pattern)):
+            if path.parts[-4:] == (row, task, protocol, f"{stem}.json"):
+                continue
+            try:
+                head = read_head(path)
+            except StorageError:
+                continue
+            if path.parts[-4] == row or head.backbone.spec == spec:
+                found.append(Passed(path, tuple(identity.differences(head.identity))))
+        # Of the layout before, whose folders were named after the spec.
+        old = f"{_old_folder(spec)}-????????/{task}/{protocol}/seed{identity.seed}.json"
+        why = "of the layout before this version, which does not say all that makes a number what it is"
+        found += [Passed(path, (why,)) for path in sorted(self.root.glob(old))]
+        return found
+
+    def write(self, record: Record, scored: Scored | None) -> Path:
+        """Writes predictions, then the record, in the place that its identity gives.
+
+        What stood in its place and was no such record is moved aside; nothing is lost.
+
+        Args:
             record: Without `predictions`, which is filled in here.
             scored: Predicted and true classes; None where diverged.
 
@@ -163,25 +164,27 @@ class Store:
         """
         from safetensors.numpy import save
 
-        path = self.path(key)
-        value = record.as_json()
+        path = self.path(record.identity)
         with storage_errors(self.root, "writing results"):
             if scored is not None:
                 data = save({"predicted": scored.predicted, "label": scored.labels})
                 digest = hashlib.sha256(data).hexdigest()
                 # Named by content: an older record keeps its own predictions until the new one has taken its place.
-                beside = path.with_name(f"{path.stem}-{digest[:8]}.predictions")
-                write_atomically(beside, data)
-                value["predictions"] = {"file": beside.name, "sha256": digest}
-            write_atomically(path, (json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n").encode())
+                predictions = Predictions(f"{path.stem}-{digest[:8]}.predictions", digest)
+                write_atomically(path.with_name(predictions.file), data)
+                record = msgspec.structs.replace(record, predictions=predictions)
+            text = json.dumps(record.as_json(), indent=1, sort_keys=True, allow_nan=False) + "\n"
+            _move_aside_unless_record(path)
+            write_atomically(path, text.encode())
             for older in path.parent.glob(f"{path.stem}-*.predictions"):
-                if value["predictions"] is None or older.name != value["predictions"]["file"]:
-                    older.unlink()
+                if record.predictions is None or older.name != record.predictions.file:
+                    older.unlink(missing_ok=True)
         return path
 
-    def unfinished(self, key: RecordKey) -> Unfinished:
-        """Returns what an interrupted run kept for a task."""
-        return Unfinished(self.root, self.root / UNFINISHED / key.backbone / key.task / key.protocol)
+    def unfinished(self, identity: Identity) -> Unfinished:
+        """Returns what an interrupted run kept of a search and of the trainings after it."""
+        row, task, protocol, _ = identity.place
+        return Unfinished(self.root, self.root / UNFINISHED / row / task / protocol / identity.search[:12])
 
     def __iter__(self) -> Iterator[tuple[Path, Record]]:
         """Yields every record in the folder, in a fixed order; other JSON files give a warning and are left alone."""
@@ -194,38 +197,101 @@ class Store:
                 warnings.warn(f"{error.message} It is left out.", stacklevel=2)
 
 
+def _old_folder(spec: str) -> str:
+    prefix, _, name = spec.partition("?")[0].partition(":")
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", f"{prefix}-{name.rstrip('/').rsplit('/', 1)[-1]}").strip("-.")[:80]
+
+
+def _move_aside_unless_record(path: Path) -> None:
+    if not path.exists():
+        return
+    try:
+        read_head(path)
+    except StorageError:
+        aside, number = path.with_name(f"{path.name}.unreadable"), 1
+        while aside.exists():
+            number += 1
+            aside = path.with_name(f"{path.name}.unreadable{number}")
+        path.rename(aside)
+
+
 def read_record(path: Path) -> Record:
     """Reads one record.
 
     Raises:
-        StorageError: It is missing, half written, or something else; names the file.
+        StorageError: It is missing, half written, of another version, or something else; names the file.
     """
+    with _no_record(path):
+        return Record.parse(_read_bounded(path, _LARGEST_RECORD))
+
+
+def read_head(path: Path) -> RecordHead:
+    """Reads one record without its search.
+
+    Raises:
+        StorageError: As of `read_record`.
+    """
+    with _no_record(path):
+        return parse_head(_read_bounded(path, _LARGEST_RECORD))
+
+
+@contextmanager
+def _no_record(path: Path) -> Iterator[None]:
     try:
-        return Record.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, RecursionError) as error:
-        raise StorageError(f"{path} is not a record of this harness: {error}.", "Give a seed*.json file.") from error
+        yield
+    except ValueError as error:
+        raise StorageError(f"{path} is not a record that can be used: {error}.", "Give a seed*.json file.") from error
     except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error.strerror}.", "Give a seed*.json file.") from error
+        raise StorageError(f"{path} cannot be read: {error.strerror or error}.", "Give a seed*.json file.") from error
 
 
-def read_predictions(path: Path, record: Record) -> dict[str, NDArray[np.int32]]:
+def _read_bounded(path: Path, most: int) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"it has more than {most:,} bytes")
+    return data
+
+
+def _beside(path: Path, predictions: Predictions) -> Path:
+    """Returns the file of predictions; only the name counts, so that a record cannot point out of its folder."""
+    return path.with_name(Path(predictions.file).name or "no-name")
+
+
+def read_predictions(path: Path, record: RecordHead) -> dict[str, NDArray[np.int32]]:
     """Returns ``predicted`` and ``label``, int32 (n,), of the record at `path`.
 
     Raises:
-        StorageError: The file is missing or not the one the record was written with.
+        StorageError: The file is missing, not the one the record was written with, or does not give its score.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    if record.predictions is None:
+    if record.predictions is None or record.score is None:
         raise StorageError(f"{path} has no predictions: its training diverged.")
-    beside = path.with_name(Path(record.predictions["file"]).name)
-    with storage_errors(beside, "reading predictions"):
-        data = beside.read_bytes()
-    if hashlib.sha256(data).hexdigest() != record.predictions["sha256"]:
-        raise StorageError(
-            f"{beside} is not the file that {path.name} was written with.", "Run again with --overwrite."
-        )
-    return load(data)
+    beside = _beside(path, record.predictions)
+    try:
+        data = _read_bounded(beside, _LARGEST_PREDICTIONS)
+        if hashlib.sha256(data).hexdigest() != record.predictions.sha256:
+            raise ValueError(f"it is not the file that {path.name} was written with")
+        found = load(data)
+        if set(found) != {"predicted", "label"} or any(
+            array.dtype != "int32" or array.shape != (record.score.examples,) for array in found.values()
+        ):
+            raise ValueError("it is not in the form that the harness writes")
+        if int((found["predicted"] == found["label"]).sum()) != record.score.correct:
+            raise ValueError(f"it does not give the score that {path.name} states")
+    except OSError as error:
+        raise StorageError(f"The predictions {beside} cannot be read: {error.strerror or error}.", _AGAIN) from error
+    except (ValueError, SafetensorError) as error:
+        raise StorageError(f"The predictions {beside} cannot be used: {error}.", _AGAIN) from error
+    return found
+
+
+_AGAIN = "Run that task again with --overwrite."
+
+
+_TRIAL = msgspec.json.Decoder(Trial)
 
 
 class Unfinished:
@@ -245,10 +311,10 @@ class Unfinished:
         path = self._folder / "trials.jsonl"
         trials: dict[str, Trial] = {}
         if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
+            for line in path.read_bytes().splitlines():
                 try:
-                    trial = Trial.from_json(json.loads(line))
-                except (ValueError, TypeError, KeyError):
+                    trial = _TRIAL.decode(line)
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                     continue
                 trials[trial_key(trial.settings)] = trial
         return trials
@@ -259,13 +325,14 @@ class Unfinished:
             self._folder.mkdir(parents=True, exist_ok=True)
             # A leading newline ends the torn line that a killed run may have left.
             with (self._folder / "trials.jsonl").open("a", encoding="utf-8") as file:
-                file.write("\n" + json.dumps(asdict(trial)) + "\n")
+                file.write("\n" + json.dumps(msgspec.to_builtins(trial)) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
 
     def _weights(self, seed: int, choice: Trial) -> Path:
         # The choice is part of the name, so that weights of another choice are never taken for these.
-        return self._folder / f"seed{seed}-{short_hash(dict(choice.settings))}.safetensors"
+        chosen = hashlib.sha256(trial_key(choice.settings).encode()).hexdigest()[:8]
+        return self._folder / f"seed{seed}-{chosen}.safetensors"
 
     def fitted(self, seed: int, choice: Trial) -> dict[str, Tensor] | None:
         """Returns the weights that were trained for a seed with this choice, or None."""

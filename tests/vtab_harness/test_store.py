@@ -7,101 +7,89 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
+from made_records import IDENTITY, RECORD, record_of
 
 from vtab_harness import store as store_module
 from vtab_harness.api.errors import StorageError
+from vtab_harness.api.identity import SplitIdentity, TaskIdentity
 from vtab_harness.api.protocols import Trial, trial_key
-from vtab_harness.api.records import Record, Scored
-from vtab_harness.store import RecordKey, Store, backbone_folder, read_predictions, read_record
+from vtab_harness.api.records import Scored
+from vtab_harness.store import Store, read_predictions, read_record
 
-KEY = RecordKey("timm-net-12345678", "mini_digits", "linear-v1", 0)
 SCORED = Scored(np.array([0, 1, 2, 2], np.int32), np.array([0, 1, 2, 0], np.int32))
 
 
-@pytest.fixture
-def record() -> Record:
-    trials = [{"settings": {"l2": 0.1}, "status": "finished", "validation_accuracy": 0.5, "validation_loss": 1.0}]
-    return Record(
-        task={"name": "mini_digits"},
-        protocol={"identity": "linear-v1"},
-        backbone={"spec": "timm:net"},
-        data={"variant": "mini-1"},
-        seed=0,
-        status="finished",
-        score={"accuracy": 0.75, "correct": 3, "examples": 4},
-        search={"trials": trials, "chosen": 0},
-        predictions=None,
-        environment={},
-        run={"seconds": {}},
-    )
-
-
-def test_a_written_record_reads_back(tmp_path: Path, record: Record) -> None:
+def test_a_written_record_reads_back(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    path = store.write(KEY, record, SCORED)
-    again = store.read(KEY)
+    path = store.write(RECORD, SCORED)
+    again = store.read(IDENTITY)
     assert again is not None
-    assert again.result() == {**record.result(), "predictions": again.predictions}
+    assert again == msgspec.structs.replace(RECORD, predictions=again.predictions)
     kept = read_predictions(path, again)
     assert np.array_equal(kept["predicted"], SCORED.predicted)
     assert np.array_equal(kept["label"], SCORED.labels)
     assert [found for found, _ in store] == [path]
 
 
-def test_changed_predictions_are_found(tmp_path: Path, record: Record) -> None:
-    path = Store(tmp_path).write(KEY, record, SCORED)
+def test_changed_predictions_are_found(tmp_path: Path) -> None:
+    path = Store(tmp_path).write(RECORD, SCORED)
     (beside,) = path.parent.glob("*.predictions")
     beside.write_bytes(beside.read_bytes()[:-1] + b"\x07")
-    with pytest.raises(StorageError, match="not the file that seed0.json was written with"):
+    with pytest.raises(StorageError, match=r"not the file that seed0-\w+.json was written with"):
         read_predictions(path, read_record(path))
 
 
 @pytest.mark.parametrize(
     "content",
     [
-        '{"schema": "vtab-harness/record/1", "task": {',
+        '{"schema": "vtab-harness/record/2", "task": {',
         "",
         "[]",
         '{"schema": "something else"}',
         '{"schema": "vtab-harness/record/1"}',
+        '{"schema": "vtab-harness/record/2"}',
+        '{"schema": "vtab-harness/record/3"}',
         "[" * 100_000,
         "\udcff",
     ],
 )
-def test_half_written_or_foreign_file_is_moved_aside(tmp_path: Path, record: Record, content: str) -> None:
+def test_half_written_or_foreign_file_gives_way_to_a_record_and_is_kept(tmp_path: Path, content: str) -> None:
     store = Store(tmp_path)
-    path = store.path(KEY)
+    path = store.path(IDENTITY)
     path.parent.mkdir(parents=True)
     path.write_bytes(content.encode(errors="surrogateescape"))
-    with pytest.warns(UserWarning, match=r"seed0.json is not a record.*computed again"):
-        assert store.read(KEY) is None
-    assert path.with_name("seed0.json.unreadable").read_bytes() == content.encode(errors="surrogateescape")
-    store.write(KEY, record, SCORED)
-    assert store.read(KEY) is not None
+    # Reading changes nothing: another process may be writing, or the file may not be ours to move.
+    with pytest.warns(UserWarning, match=r"json is not a record.*\n?.*computed again"):
+        assert store.read(IDENTITY) is None
+    assert path.read_bytes() == content.encode(errors="surrogateescape")
+    store.write(RECORD, SCORED)
+    assert path.with_name(f"{path.name}.unreadable").read_bytes() == content.encode(errors="surrogateescape")
+    assert store.read(IDENTITY) is not None
 
 
-def test_record_without_its_predictions_is_not_finished(tmp_path: Path, record: Record) -> None:
+def test_record_without_its_predictions_is_not_finished(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    next(store.write(KEY, record, SCORED).parent.glob("*.predictions")).unlink()
-    with pytest.warns(UserWarning, match="is missing beside it"):
-        assert store.read(KEY) is None
+    next(store.write(RECORD, SCORED).parent.glob("*.predictions")).unlink()
+    with pytest.warns(UserWarning, match="is missing beside .*computed again"):
+        assert store.read(IDENTITY) is None
 
 
-def test_foreign_json_in_the_folder_is_left_out_and_left_alone(tmp_path: Path, record: Record) -> None:
+def test_foreign_json_in_the_folder_is_left_out_and_left_alone(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    path = store.write(KEY, record, SCORED)
+    path = store.write(RECORD, SCORED)
     (tmp_path / "notes.json").write_text('{"mine": 1}')
     with pytest.warns(UserWarning, match=r"notes.json is not a record"):
         assert [found for found, _ in store] == [path]
     assert (tmp_path / "notes.json").read_text() == '{"mine": 1}'
 
 
-def test_full_disk_leaves_no_torn_file(tmp_path: Path, record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_leaves_no_torn_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(tmp_path)
-    store.write(KEY, record, SCORED)
+    store.write(RECORD, SCORED)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
     def full(descriptor: int) -> None:
@@ -109,23 +97,24 @@ def test_full_disk_leaves_no_torn_file(tmp_path: Path, record: Record, monkeypat
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StorageError, match=r"disk is full.*\n.*same command again"):
-        store.write(KEY, replace(record, seed=1), SCORED)
+        store.write(record_of(seed=1), SCORED)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_overwriting_keeps_the_old_result_until_the_new_one_stands(
-    tmp_path: Path, record: Record, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store(tmp_path)
-    path = store.write(KEY, record, SCORED)
-    other = Scored(SCORED.labels, SCORED.labels)
+    path = store.write(RECORD, SCORED)
+    other = Scored(np.array([1, 1, 2, 0], np.int32), SCORED.labels)
     with monkeypatch.context() as patch:
-        patch.setattr(store_module.json, "dumps", lambda *a, **k: 1 / 0)
+        # Between the new predictions and the new record.
+        patch.setattr(store_module, "_move_aside_unless_record", lambda path: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            store.write(KEY, record, other)
+            store.write(RECORD, other)
     assert np.array_equal(read_predictions(path, read_record(path))["predicted"], SCORED.predicted)
-    store.write(KEY, record, other)
-    assert np.array_equal(read_predictions(path, read_record(path))["predicted"], SCORED.labels)
+    store.write(RECORD, other)
+    assert np.array_equal(read_predictions(path, read_record(path))["predicted"], other.predicted)
     assert len(list(path.parent.glob("*.predictions"))) == 1
 
 
@@ -136,7 +125,7 @@ def test_results_folder_that_is_a_file(tmp_path: Path) -> None:
 
 
 def test_trials_survive_a_torn_line(tmp_path: Path) -> None:
-    kept = Store(tmp_path).unfinished(KEY)
+    kept = Store(tmp_path).unfinished(IDENTITY)
     first = Trial({"lr": 0.1, "steps": 5}, "finished", 0.5, 1.25, curve=((0, 2.5), (4, 1.5)))
     kept.keep(first)
     path = next(tmp_path.rglob("trials.jsonl"))
@@ -147,7 +136,7 @@ def test_trials_survive_a_torn_line(tmp_path: Path) -> None:
 
 
 def test_kept_weights_belong_to_their_choice(tmp_path: Path) -> None:
-    kept = Store(tmp_path).unfinished(KEY)
+    kept = Store(tmp_path).unfinished(IDENTITY)
     kept.keep_fitted(0, Trial({"lr": 0.1}), {"w": torch.arange(3.0)})
     state = kept.fitted(0, Trial({"lr": 0.1}))
     assert state is not None
@@ -159,24 +148,45 @@ def test_kept_weights_belong_to_their_choice(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "spec",
-    ["timm:resnet50.a1_in1k", "local-dir:/home/someone/secret/run 7/", "python:a.b:C?x=../../..", "x:" + "n" * 500],
+    "name", ["resnet50", "/home/someone/secret/run 7", "a.b:C", "../..", "n" * 500, "", "\x1b[31m", "x/"]
 )
-def test_folder_names_are_harmless_and_hold_no_paths(spec: str) -> None:
-    name = backbone_folder(spec, {"weights": "0"})
-    assert "/" not in name
-    assert "secret" not in name
-    assert len(name) < 120
-    assert name != backbone_folder(spec, {"weights": "1"})
+def test_folder_names_are_harmless_and_hold_no_paths(name: str) -> None:
+    one = replace(IDENTITY, backbone=replace(IDENTITY.backbone, architecture={"name": name}))
+    other = replace(one, backbone=replace(one.backbone, weights="5b"))
+    assert not set("/\\\x1b ") & set(one.row)
+    assert one.row.strip(".") == one.row
+    assert "secret" not in one.row
+    assert len(one.row) < 120
+    assert one.row != other.row
 
 
-def test_a_damaged_name_for_predictions_cannot_leave_the_folder(tmp_path: Path, record: Record) -> None:
-    path = Store(tmp_path / "results").write(KEY, record, SCORED)
+def test_what_does_not_answer_is_named_with_the_difference(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    data = replace(IDENTITY.data, variant="jpeg75", splits={"test": SplitIdentity("a", "b", "c")})
+    store.write(record_of(data=data), SCORED)
+    store.write(record_of(backbone=replace(IDENTITY.backbone, weights="5b")), SCORED)
+    store.write(record_of(task=TaskIdentity("mini_textures", "1")), SCORED)
+    store.write(record_of(seed=1), SCORED)
+    old = tmp_path / "timm-net-12345678" / "mini_digits" / "linear-v1" / "seed0.json"
+    old.parent.mkdir(parents=True)
+    old.write_text('{"schema": "vtab-harness/record/1"}')
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
+    assert store.read(IDENTITY) is None
+    why = sorted(" ".join(passed.why) for passed in store.passed_over(IDENTITY, "timm:net"))
+    assert [line[:20] for line in why] == ["of the layout before", "on jpeg75, not mini-", "other weights"]
+    # Of another backbone, asked for by another name, nothing needs to be said.
+    assert len(store.passed_over(IDENTITY, "timm:other")) == 1
+    store.write(RECORD, SCORED)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.json") if path in before} == before
+
+
+def test_a_damaged_name_for_predictions_cannot_leave_the_folder(tmp_path: Path) -> None:
+    path = Store(tmp_path / "results").write(RECORD, SCORED)
     (tmp_path / "elsewhere").write_bytes(b"secret")
     value: dict[str, Any] = json.loads(path.read_text())
     value["predictions"]["file"] = "../../../../elsewhere"
     path.write_text(json.dumps(value))
-    with pytest.raises(StorageError, match="reading predictions"):
+    with pytest.raises(StorageError, match="elsewhere cannot be read"):
         read_predictions(path, read_record(path))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 
@@ -16,12 +17,27 @@ class Job:
     Attributes:
         backbone: Spec string.
         tasks: Registered names of tasks that share an image set.
-        settings: The sweep's settings as plain values; see `vtab_harness.sweep.SweepSettings`.
+        settings: The sweep's settings as plain values; see `vtab_harness.sweep.settings.SweepSettings`.
+        device: Where it runs, if the executor decides; None leaves it to the settings.
     """
 
     backbone: str
     tasks: tuple[str, ...]
     settings: Any
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A record that is there and does not answer what is asked.
+
+    Attributes:
+        path: The file; it is kept as it is.
+        why: How it differs from what is asked, in words.
+    """
+
+    path: Path
+    why: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +49,14 @@ class JobOutcome:
         records: Paths of the records written or found.
         error: Why it failed, ready to print; None where it did not.
         traceback: The full traceback, for failures that are not a person's to mend.
+        passed_over: Records that are there and do not answer what was asked.
     """
 
     job: Job
     records: tuple[str, ...] = ()
     error: str | None = None
     traceback: str | None = None
+    passed_over: tuple[Passed, ...] = ()
 
 
 class Executor(Protocol):

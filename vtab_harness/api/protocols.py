@@ -43,16 +43,6 @@ class Trial:
     curve: tuple[tuple[int, float], ...] = ()
     notes: Mapping[str, float] = field(default_factory=dict)
 
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Builds a trial from parsed JSON.
-
-        Raises:
-            KeyError, TypeError, ValueError: It is not one.
-        """
-        curve = tuple((int(step), float(loss)) for step, loss in value["curve"])
-        return cls(**{**value, "curve": curve})
-
 
 def trial_key(settings: Mapping[str, Any]) -> str:
     """Returns the canonical form of a trial's settings, by which it is found again."""

@@ -72,13 +72,6 @@ class TrainExamples:
         """Whether these are the 1000 of VTAB-1k."""
         return self == TrainExamples()
 
-    def identity(self, protocol: str) -> str:
-        """Returns the identity of a protocol that learns from these, for instance ``linear-v1-5-shot``.
-
-        That of VTAB-1k's 1000 is the protocol's own.
-        """
-        return protocol if self.official else f"{protocol}-{self}"
-
     def in_words(self) -> str:
         """Returns it for titles, for instance ``5 labels a class``."""
         if self.shots is not None:

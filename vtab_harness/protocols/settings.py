@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from vtab_harness import registry
+from vtab_harness.api.identity import ProtocolIdentity, plain_json
 from vtab_harness.api.protocols import EvaluationProtocol
 from vtab_harness.overrides import apply_overrides
-from vtab_harness.store import short_hash
 
 
 def build_protocol(name: str, overrides: Mapping[str, Any]) -> EvaluationProtocol:
@@ -29,14 +29,10 @@ def build_protocol(name: str, overrides: Mapping[str, Any]) -> EvaluationProtoco
     return registry.protocols.get(name)(apply_overrides(protocol.settings, overrides, f"protocol {name!r}"))
 
 
-def identity(protocol: EvaluationProtocol) -> str:
-    """Returns the name under which results may share a table, for instance ``finetune-v1``.
-
-    With overridden settings it carries a hash of them, so that they never share a table with the original.
-    """
-    plain = f"{protocol.name}-v{protocol.version}"
-    changed = overridden(protocol)
-    return f"{plain}-modified-{short_hash(changed)}" if changed else plain
+def identity(protocol: EvaluationProtocol) -> ProtocolIdentity:
+    """Returns which protocol this is, with all its settings."""
+    settings, changed = plain_json(asdict(protocol.settings)), plain_json(overridden(protocol))
+    return ProtocolIdentity(protocol.name, protocol.version, settings, changed)
 
 
 def overridden(protocol: EvaluationProtocol) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import vtab_harness
+from vtab_harness.api.records import Environment
 
 LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scikit-learn", "simplejpeg")
 
@@ -35,24 +36,17 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def describe(device: Any, precision: str) -> dict[str, Any]:
+def describe(device: Any) -> Environment:
     """Returns the environment block of a record.
 
     Args:
         device: A torch device.
-        precision: Number format of the network.
     """
     import torch
 
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
-    return {
-        "versions": versions(),
-        "device": device.type,
-        "device_name": name,
-        "precision": precision,
-        "threads": torch.get_num_threads(),
-        "platform": f"{platform.system()} {platform.machine()}",
-    }
+    system = f"{platform.system()} {platform.machine()}"
+    return Environment(versions(), device.type, name, torch.get_num_threads(), system)
 
 
 def commit() -> str | None:

@@ -6,15 +6,26 @@ import datetime
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
+
+import msgspec
 
 from vtab_harness.api.data import Images, Pixels
-from vtab_harness.api.protocols import EvaluationProtocol, Predictor, Search, Trial
-from vtab_harness.api.records import Record, Scored
+from vtab_harness.api.identity import Identity
+from vtab_harness.api.protocols import Predictor, Search, Trial
+from vtab_harness.api.records import (
+    BackboneBlock,
+    Record,
+    RunBlock,
+    Score,
+    Scored,
+    SearchBlock,
+    Settings,
+    TaskBlock,
+)
 from vtab_harness.api.tasks import Task
 from vtab_harness.data.learning import LearningSet
 from vtab_harness.engine.workbench import Workbench
-from vtab_harness.protocols.settings import identity, overridden
 from vtab_harness.sweep.environment import commit, describe
 from vtab_harness.sweep.settings import SweepSettings
 
@@ -25,6 +36,8 @@ class Work:
 
     Attributes:
         task: The task.
+        learning: The data it is computed on.
+        identity: Of the first seed.
         seeds: Seeds that have no record yet.
         search: Once the choice is fixed; stays None where every trial diverged.
         trials: Of the search.
@@ -35,6 +48,8 @@ class Work:
     """
 
     task: Task
+    learning: LearningSet
+    identity: Identity
     seeds: list[int]
     search: Search | None = None
     trials: tuple[Trial, ...] = ()
@@ -42,6 +57,10 @@ class Work:
     diverged_at: dict[int, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     images_per_second: float | None = None
+
+    def of(self, seed: int) -> Identity:
+        """Returns the identity of the result with another seed."""
+        return replace(self.identity, seed=seed)
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
@@ -93,84 +112,68 @@ class Recorder:
 
     Args:
         settings: Of the sweep.
-        protocol: With its settings resolved.
         bench: Backbone and device.
+        spec: By which the backbone was asked for.
     """
 
-    def __init__(self, settings: SweepSettings, protocol: EvaluationProtocol, bench: Workbench) -> None:
+    def __init__(self, settings: SweepSettings, bench: Workbench, spec: str) -> None:
         self._settings = settings
-        self._protocol = protocol
         self._bench = bench
+        self._spec = spec
         self._started = _now()
         self._commit = commit()
 
-    def record(self, item: Work, seed: int, learning: LearningSet, scored: Scored | None) -> Record:
+    def record(self, item: Work, seed: int, scored: Scored | None) -> Record:
         """Builds one record.
 
         Args:
             item: The finished work.
             seed: Which final training.
-            learning: The data it was computed on.
             scored: Predictions and labels; None where training diverged.
         """
-        task, backbone, protocol = item.task, self._bench.backbone, self._protocol
+        task, backbone = item.task, self._bench.backbone
         score = None
         if scored is not None:
-            examples = len(scored.labels)
-            score = {"accuracy": scored.correct / examples, "correct": scored.correct, "examples": examples}
-        search = {
-            "trials": [asdict(trial) for trial in item.trials],
-            "chosen": None if item.search is None else item.search.chosen,
-            "final_diverged_at": item.diverged_at.get(seed),
-        }
-        learned = self._settings.train_examples
-        # Records on VTAB-1k's 1000 look as they did before there was a choice.
-        asked = {} if learned.official else {"train_examples": str(learned)}
-        data = asdict(learning.prepared.task_provenance(task.label, task.name))
-        if not learned.official:
-            data["learned_from"] = learning.summary()
+            score = Score(scored.correct / len(scored.labels), scored.correct, len(scored.labels))
+        chosen = None if item.search is None else item.search.chosen
+        asked = self._settings.asked(self._spec)
         speed = item.images_per_second
-        measured = {} if speed is None or scored is None else {"images_per_second": round(speed, 1)}
         return Record(
-            task={
-                "name": task.name,
-                "title": task.title,
-                "group": task.group,
-                "version": task.version,
-                "num_classes": task.num_classes,
-                "chance": task.chance,
-            },
-            protocol={
-                "name": protocol.name,
-                "version": protocol.version,
-                "identity": learned.identity(identity(protocol)),
-                "settings": asdict(protocol.settings),
-                "overridden": overridden(protocol),
-                **asked,
-            },
-            backbone={
-                "spec": backbone.spec,
-                **backbone.identity(),
-                "feature_size": backbone.feature_size,
-                "parameters": backbone.parameters,
-                "macs": backbone.macs,
-                "pretrained": backbone.pretrained,
-            },
-            data=data,
-            seed=seed,
+            identity=item.of(seed),
             status="diverged" if scored is None else "finished",
             score=score,
-            search=search,
             predictions=None,
-            environment=describe(self._bench.device, self._bench.precision),
-            run={
-                "seconds": {phase: round(value, 3) for phase, value in item.seconds.items()},
-                **measured,
-                "started": self._started,
-                "finished": _now(),
-                "command": self._settings.command,
-                "commit": self._commit,
-            },
+            task=TaskBlock(task.title, task.group, task.num_classes, task.chance),
+            backbone=BackboneBlock(
+                self._spec, backbone.feature_size, backbone.parameters, backbone.macs, backbone.pretrained
+            ),
+            learned_from=item.learning.summary(),
+            asked=asked,
+            used=self._used(asked, item),
+            environment=describe(self._bench.device),
+            search=SearchBlock(tuple(item.trials), chosen, item.diverged_at.get(seed)),
+            run=RunBlock(
+                seconds={phase: round(value, 3) for phase, value in item.seconds.items()},
+                started=self._started,
+                finished=_now(),
+                command=self._settings.command,
+                commit=self._commit,
+                images_per_second=None if speed is None or scored is None else round(speed, 1),
+            ),
+        )
+
+    def _used(self, asked: Settings, item: Work) -> Settings:
+        """Returns the settings as they were used; what is given here again gives the same record."""
+        bench = self._bench
+        return msgspec.structs.replace(
+            asked,
+            variant=item.learning.prepared.variant,
+            device=bench.device.type,
+            precision=bench.precision,
+            tf32=bench.tf32,
+            compile=bench.compile,
+            batch_size=bench.batch_size,
+            micro_batch=bench.micro_batch,
         )
 
 

@@ -3,17 +3,23 @@
 import pytest
 
 from vtab_harness.api.errors import OptionError, UnknownNameError
+from vtab_harness.api.identity import LabelsIdentity, protocol_name
+from vtab_harness.api.protocols import EvaluationProtocol
 from vtab_harness.overrides import parse_overrides
 from vtab_harness.protocols.settings import build_protocol, identity, overridden
 
 
+def name(protocol: EvaluationProtocol) -> str:
+    return protocol_name(identity(protocol), LabelsIdentity())
+
+
 def test_defaults_have_the_plain_identity() -> None:
-    assert identity(build_protocol("finetune", {})) == "finetune-v1"
-    assert identity(build_protocol("linear", {})) == "linear-v1"
+    assert name(build_protocol("finetune", {})) == "finetune-v1"
+    assert name(build_protocol("linear", {})) == "linear-v1"
 
 
 def test_setting_the_default_value_changes_nothing() -> None:
-    assert identity(build_protocol("finetune", {"batch_size": "512"})) == "finetune-v1"
+    assert name(build_protocol("finetune", {"batch_size": "512"})) == "finetune-v1"
 
 
 def test_an_override_is_another_identity_whatever_its_spelling() -> None:
@@ -22,7 +28,7 @@ def test_an_override_is_another_identity_whatever_its_spelling() -> None:
         build_protocol("finetune", {"lr": [0.1, 0.01, 0.001]}),
     )
     assert identity(text) == identity(value)
-    assert identity(text).startswith("finetune-v1-modified-")
+    assert name(text).startswith("finetune-v1-modified-")
     assert identity(text) != identity(build_protocol("finetune", {"lr": "0.1"}))
     assert overridden(text) == {"lr": (0.1, 0.01, 0.001)}
 
