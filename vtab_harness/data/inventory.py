@@ -10,8 +10,9 @@ from typing import Literal
 from vtab_harness.api.data import ImageSet, Source
 from vtab_harness.api.errors import DataError, NotFoundError
 from vtab_harness.data.certificates import EXACT, POSITIONAL, UNVERIFIED
+from vtab_harness.data.choice import open_source
 from vtab_harness.data.learning import selections, with_selections
-from vtab_harness.data.prepared import SPLITS, PreparedSet, open_source, prepared_folder
+from vtab_harness.data.prepared import SPLITS, PreparedSet, prepared_folder
 from vtab_harness.data.raw.find import archives_in
 from vtab_harness.data.tfds.directory import find_directory
 

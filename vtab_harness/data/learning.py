@@ -14,12 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from vtab_harness.api.data import ImageSet, Slice, Source
+from vtab_harness.api.data import ImageSet, Slice
 from vtab_harness.api.errors import DataError
+from vtab_harness.api.records import LearnedFrom
 from vtab_harness.api.tasks import Task
+from vtab_harness.data.choice import Choice, choose
 from vtab_harness.data.manifest import Manifest, damaged
 from vtab_harness.data.order import examples_by_split
-from vtab_harness.data.prepared import SPLITS, PreparedSet, open_source, prepare, prepared_folder
+from vtab_harness.data.prepared import SPLITS, PreparedSet, find, prepare, prepared_folder
 from vtab_harness.data.selection import (
     WHOLE,
     TrainExamples,
@@ -55,11 +57,10 @@ class LearningSet:
         """The two splits that are learned from."""
         return self.train, self.validation
 
-    def summary(self) -> dict[str, int]:
+    def summary(self) -> LearnedFrom:
         """Returns how many examples are learned from, for a record."""
-        found = {"train": self.prepared.manifests[self.train].count}
-        found["validation"] = self.prepared.manifests[self.validation].count
-        return found if self.short_classes is None else {**found, "short_classes": self.short_classes}
+        manifests = self.prepared.manifests
+        return LearnedFrom(manifests[self.train].count, manifests[self.validation].count, self.short_classes)
 
 
 def split_names(task: Task, examples: TrainExamples) -> tuple[str, str]:
@@ -82,6 +83,7 @@ def prepare_learning(
     roots: Sequence[Path],
     cache: Path | None = None,
     progress: Progress | None = None,
+    variant: str | None = None,
 ) -> dict[str, LearningSet]:
     """Opens what tasks of one image set learn from and are tested on, and prepares in one pass what is not there yet.
 
@@ -94,6 +96,7 @@ def prepare_learning(
         roots: Folders with the person's data.
         cache: Cache folder; the person's own if None.
         progress: Told how many images are done while preparing.
+        variant: Data variant; by default what the roots give, or the only one that is prepared.
 
     Returns:
         By name of the task; tasks that learn from the same splits share a `PreparedSet`.
@@ -103,16 +106,59 @@ def prepare_learning(
         DataError: The source or the prepared data is missing, incomplete or damaged.
         StorageError: The cache folder cannot be written or is full.
     """
-    image_set = tasks[0].image_set
-    examples.check(image_set)
+    declared = tasks[0].image_set
+    examples.check(declared)
+    choice = choose(declared, roots, prepared_folder(declared, cache), variant)
     names = {task.name: split_names(task, examples) for task in tasks}
-    wanted = [*dict.fromkeys(split for pair in names.values() for split in pair), "test"]
-    source: Source | None = None
+    image_set = _declared(tasks, examples, names, choice)
+    everything = prepare(image_set, roots, cache, _wanted(names), progress, choice=choice)
+    return _opened(tasks, examples, names, image_set, everything)
+
+
+def find_learning(
+    tasks: Sequence[Task],
+    examples: TrainExamples,
+    roots: Sequence[Path],
+    cache: Path | None = None,
+    variant: str | None = None,
+) -> dict[str, LearningSet] | None:
+    """Returns what `prepare_learning` would, where all of it is prepared; None where something has to be prepared.
+
+    Raises:
+        OptionError, DataError: As of `prepare_learning`; also where the data are nowhere to be found.
+    """
+    declared = tasks[0].image_set
+    examples.check(declared)
+    choice = choose(declared, roots, prepared_folder(declared, cache), variant)
+    names = {task.name: split_names(task, examples) for task in tasks}
+    if not all((choice.folder / split).is_dir() for split in _wanted(names)):
+        return None
+    image_set = _declared(tasks, examples, names, choice)
+    everything = find(image_set, choice, _wanted(names))
+    return None if everything is None else _opened(tasks, examples, names, image_set, everything)
+
+
+Names = Mapping[str, tuple[str, str]]
+"""Task -> its splits of training and validation."""
+
+
+def _wanted(names: Names) -> list[str]:
+    return [*dict.fromkeys(split for pair in names.values() for split in pair), "test"]
+
+
+def _declared(tasks: Sequence[Task], examples: TrainExamples, names: Names, choice: Choice) -> ImageSet:
+    """Returns the image set with the splits that are learned from declared."""
+    image_set = tasks[0].image_set
     if examples.shots is not None:
-        image_set, source = _declare_shots(tasks, examples.shots, names, roots, cache)
-    elif examples.number is not None and not examples.official:
-        image_set = _declare(image_set, _prefixes(image_set, examples.number))
-    everything = prepare(image_set, roots, cache, wanted, progress, source=source)
+        return _declare_shots(tasks, examples.shots, names, choice)
+    if examples.number is not None and not examples.official:
+        return _declare(image_set, _prefixes(image_set, examples.number))
+    return image_set
+
+
+def _opened(
+    tasks: Sequence[Task], examples: TrainExamples, names: Names, image_set: ImageSet, everything: PreparedSet
+) -> dict[str, LearningSet]:
     opened: dict[tuple[str, str], PreparedSet] = {}
     found = {}
     for task in tasks:
@@ -155,24 +201,14 @@ def _prefixes(image_set: ImageSet, number: int) -> Declared:
     }
 
 
-def _declare_shots(
-    tasks: Sequence[Task],
-    shots: int,
-    names: Mapping[str, tuple[str, str]],
-    roots: Sequence[Path],
-    cache: Path | None,
-) -> tuple[ImageSet, Source | None]:
-    """Adds the splits that the labels decide; returns the source as well where it had to be opened."""
+def _declare_shots(tasks: Sequence[Task], shots: int, names: Names, choice: Choice) -> ImageSet:
+    """Adds the splits that the labels decide."""
     image_set = tasks[0].image_set
-    base = prepared_folder(image_set, cache)
     wanted = {split for pair in names.values() for split in pair}
-    variants = [path for path in base.iterdir() if path.is_dir() and path.name[0] != "."] if base.is_dir() else []
-    if len(variants) == 1:
-        known = _written_down(image_set, variants[0], wanted)
-        if known.keys() == wanted and (variants[0] / "test").is_dir():
-            return _declare(image_set, known), None
-    source = open_source(image_set, roots)
-    chosen = dict(_written_down(image_set, base / source.variant, wanted))
+    chosen = dict(_written_down(image_set, choice.folder, wanted))
+    if chosen.keys() == wanted:
+        return _declare(image_set, chosen)
+    source = choice.source()
     resolved = examples_by_split(image_set, source, WHOLE) if chosen.keys() != wanted else {}
     annotations = {whole: gather_annotations(image_set, source, found) for whole, found in resolved.items()}
     for task in tasks:
@@ -186,7 +222,7 @@ def _declare_shots(
                     f"{image_set.name}: the source that was found lacks the annotation {error.args[0]!r}."
                 ) from error
             chosen[split] = slices_at(image_set.splits[whole], first_of_each_class(labels, count))
-    return _declare(image_set, chosen), source
+    return _declare(image_set, chosen)
 
 
 def _written_down(image_set: ImageSet, folder: Path, splits: set[str]) -> Declared:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from vtab_harness.api.data import ImageSet
 from vtab_harness.api.errors import DataError
+from vtab_harness.api.identity import CodeVersions
 
 SCHEMA = 2
 _READABLE = (1, SCHEMA)
@@ -71,6 +72,7 @@ class Manifest:
         files: File name -> size and hash.
         harness: Version of the harness that prepared it.
         archives: What it was prepared from; empty where the source or an earlier version of the harness does not say.
+        decoding: Version of the decoding to pixels, see `vtab_harness.api.identity.CodeVersions`.
         schema: Version of this description.
     """
 
@@ -85,7 +87,13 @@ class Manifest:
     files: Mapping[str, FileRecord]
     harness: str
     archives: tuple[ArchiveRecord, ...] = ()
+    decoding: int = 1
     schema: int = SCHEMA
+
+    @property
+    def content(self) -> tuple[str, str, str]:
+        """What it holds: equal where keys, images and annotations are."""
+        return self.keys, self.pixels, self.files[ANNOTATIONS].sha256
 
     def save(self, folder: Path) -> None:
         """Writes it into the folder of the split."""
@@ -118,6 +126,8 @@ class Manifest:
         declared = tuple((part.split, part.start, part.stop) for part in image_set.splits.get(self.split, ()))
         if (self.image_set, self.version, self.slices) != (image_set.name, image_set.version, declared):
             raise damaged(folder, f"holds other examples than {image_set.name}/{self.split} is declared to have")
+        if self.decoding != CodeVersions().decoding:
+            raise damaged(folder, f"was decoded by an earlier version of the harness ({self.harness})")
         for name, record in self.files.items():
             try:
                 size = (folder / name).stat().st_size

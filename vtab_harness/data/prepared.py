@@ -7,9 +7,9 @@ is built in a folder beside and appears by one rename, under a lock, so that a k
 from __future__ import annotations
 
 import json
-import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,11 +22,13 @@ from platformdirs import user_cache_path
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from vtab_harness.api.data import Images, ImageSet, Pixels, Provenance, Source
+from vtab_harness.api.data import Images, ImageSet, Pixels, Provenance
 from vtab_harness.api.errors import DataError, StorageError
+from vtab_harness.api.identity import DataIdentity, SplitIdentity
 from vtab_harness.api.labels import LabelRule
 from vtab_harness.api.tasks import Task
 from vtab_harness.data.certificates import LEARNED_FROM, STAND_IN, Certificate, CertifiedPart, compare, places, stamp
+from vtab_harness.data.choice import Choice, choose
 from vtab_harness.data.manifest import (
     ANNOTATIONS,
     KEYS,
@@ -40,7 +42,7 @@ from vtab_harness.data.manifest import (
 )
 from vtab_harness.data.order import keys_fingerprint
 from vtab_harness.data.published import compare_files, differing_files, read_files
-from vtab_harness.data.sources import open_any
+from vtab_harness.data.reports import report
 from vtab_harness.data.split_writer import Progress, write_splits
 
 SPLITS = ("train800", "val200", "test")
@@ -125,6 +127,7 @@ class PreparedSet:
         self.image_set = image_set
         self.folder = folder
         self.variant = folder.name
+        self._identities: dict[str, DataIdentity] = {}
         self.manifests = {split: Manifest.load(folder / split) for split in splits}
         for split, manifest in self.manifests.items():
             manifest.check(folder / split, image_set)
@@ -189,6 +192,14 @@ class PreparedSet:
             task: Its name, under which labels may be certified.
         """
         return self._provenance(self._prints(rule), task, rule)
+
+    def identity(self, task: Task) -> DataIdentity:
+        """Returns which data these are for a task: its variant, and the keys, labels and pixels of every split."""
+        if task.name not in self._identities:
+            found = self.task_provenance(task.label, task.name)
+            splits = {split: SplitIdentity(**prints) for split, prints in found.fingerprints.items()}
+            self._identities[task.name] = DataIdentity(found.image_set, found.version, found.variant, splits)
+        return self._identities[task.name]
 
     def _provenance(
         self, prints: Mapping[str, Mapping[str, str]], task: str | None, rule: LabelRule | None = None
@@ -278,11 +289,12 @@ def prepare(
     splits: Sequence[str] = SPLITS,
     progress: Progress | None = None,
     variant: str | None = None,
-    source: Source | None = None,
+    choice: Choice | None = None,
 ) -> PreparedSet:
     """Opens the prepared splits of an image set, and prepares those that are not yet.
 
-    What is prepared already needs no source.
+    What is prepared already needs no source. What the roots give is never passed over for it: where the files have
+    changed since, or were never written down, the content is compared.
 
     Args:
         image_set: What to prepare.
@@ -290,25 +302,29 @@ def prepare(
         cache: Cache folder; `default_cache` if None.
         splits: VTAB splits that are wanted.
         progress: Told how many images are done while preparing.
-        variant: Data variant, where several were prepared; by default the only one, else the one that the source has.
-        source: The source, where it is open already.
+        variant: Data variant; by default what the roots give, or the only one that is prepared.
+        choice: The variant, where it is chosen already.
 
     Raises:
-        DataError: The source or the prepared data is missing, incomplete or damaged.
+        DataError: The source or the prepared data is missing, incomplete or damaged, it is not clear which variant is
+            meant, or the roots give other data of the variant than what is prepared.
         StorageError: The cache folder cannot be written or is full.
     """
     base = prepared_folder(image_set, cache)
-    found = _find(image_set, base, splits, variant)
+    choice = choose(image_set, roots, base, variant) if choice is None else choice
+    found = find(image_set, choice, splits)
     if found is not None:
         return found
     try:
         base.mkdir(parents=True, exist_ok=True)
         with FileLock(base / ".lock"):
-            found = _find(image_set, base, splits, variant)
+            found = find(image_set, choice, splits)
             if found is None:
-                source = open_source(image_set, roots, variant) if source is None else source
-                _prepare_missing(image_set, source, base, splits, progress)
-                found = PreparedSet(image_set, base / source.variant, splits)
+                if not choice.prepared_from_this:
+                    _compare_content(image_set, choice, progress)
+                _prepare_missing(image_set, choice, splits, progress)
+                choice.remember()
+                found = PreparedSet(image_set, choice.folder, splits)
     except OSError as error:
         raise StorageError(
             f"The cache folder {base} cannot be written: {error}",
@@ -317,53 +333,55 @@ def prepare(
     return found
 
 
-def _find(image_set: ImageSet, base: Path, splits: Sequence[str], variant: str | None) -> PreparedSet | None:
-    """Opens what is prepared, if it is clear which variant is meant and nothing is missing."""
-    if variant is None:
-        variants = [p.name for p in base.iterdir() if p.is_dir() and p.name[0] != "."] if base.is_dir() else []
-        if len(variants) != 1:
-            return None
-        variant = variants[0]
-    folder = base / variant
-    return PreparedSet(image_set, folder, splits) if all((folder / split).is_dir() for split in splits) else None
+def find(image_set: ImageSet, choice: Choice, splits: Sequence[str]) -> PreparedSet | None:
+    """Opens what is prepared of the chosen variant, if no split is missing and it is what the roots give."""
+    there = all((choice.folder / split).is_dir() for split in splits)
+    return PreparedSet(image_set, choice.folder, splits) if there and choice.prepared_from_this else None
 
 
-def open_source(image_set: ImageSet, roots: Sequence[Path], variant: str | None = None) -> Source:
-    """Opens the source of an image set.
-
-    Args:
-        image_set: What to open.
-        roots: Folders with the person's data.
-        variant: Which variant it must be; any if None.
-
-    Raises:
-        DataError: It is in none of the roots, incomplete, or another variant.
-    """
-    source = open_any(image_set, roots)
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", source.variant):
-        raise DataError(f"{image_set.name}: {source.variant!r} cannot be the name of a variant")
-    if variant not in (None, source.variant):
-        raise DataError(
-            f"{image_set.name}: the variant {variant!r} is wanted, but the data found gives {source.variant!r}"
-        )
-    return source
-
-
-def _prepare_missing(
-    image_set: ImageSet, source: Source, base: Path, splits: Sequence[str], progress: Progress | None
-) -> None:
+def _prepare_missing(image_set: ImageSet, choice: Choice, splits: Sequence[str], progress: Progress | None) -> None:
     """Builds the missing splits in a folder beside and moves them to their place. The lock must be held."""
-    partial, folder = base / _PARTIAL, base / source.variant
-    if partial.exists():
-        shutil.rmtree(partial)  # Of a run that was killed.
-    missing = [split for split in splits if not (folder / split).is_dir()]
+    missing = [split for split in splits if not (choice.folder / split).is_dir()]
     if not missing:
         return
+    with _partial(choice) as partial:
+        write_splits(image_set, choice.source(), {split: partial / split for split in missing}, progress)
+        choice.folder.mkdir(exist_ok=True)
+        for split in missing:
+            (partial / split).replace(choice.folder / split)
+
+
+def _compare_content(image_set: ImageSet, choice: Choice, progress: Progress | None) -> None:
+    """Finds out whether what is prepared is what the roots give, where times of change do not tell. Needs the lock.
+
+    Raises:
+        DataError: It is not.
+    """
+    there = [split for split in image_set.splits if (choice.folder / split).is_dir()]
+    if not there:
+        return
+    report(f"comparing {image_set.name} with what is prepared, because its files have changed or were not known")
+    before = {split: Manifest.load(choice.folder / split) for split in there}
+    with _partial(choice) as partial:
+        write_splits(image_set, choice.source(), {split: partial / split for split in there}, progress)
+        now = {split: Manifest.load(partial / split) for split in there}
+    other = [split for split in there if before[split].content != now[split].content]
+    if other:
+        raise DataError(
+            f"{image_set.name}: the data folder gives other data of the variant {choice.variant} than what is prepared"
+            f" in {choice.folder} ({', '.join(other)} differ).",
+            "To use what the data folder gives, delete that folder and run again; to use what is prepared, leave --data"
+            " out.",
+        )
+
+
+@contextmanager
+def _partial(choice: Choice) -> Iterator[Path]:
+    partial = choice.base / _PARTIAL
+    if partial.exists():
+        shutil.rmtree(partial)  # Of a run that was killed.
     try:
         partial.mkdir()
-        write_splits(image_set, source, {split: partial / split for split in missing}, progress)
-        folder.mkdir(exist_ok=True)
-        for split in missing:
-            (partial / split).replace(folder / split)
+        yield partial
     finally:
         shutil.rmtree(partial, ignore_errors=True)

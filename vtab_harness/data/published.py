@@ -24,7 +24,7 @@ _CHUNK = 1 << 22
 
 @runtime_checkable
 class FileSource(Protocol):
-    """A source that says which files or folders it reads; those of TFDS and of the community do not."""
+    """A source that says which files or folders it reads; procedural ones, and some of plugins, do not."""
 
     files: Sequence[Path]
 

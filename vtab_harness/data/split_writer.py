@@ -19,6 +19,7 @@ from safetensors.numpy import save
 from vtab_harness import __version__
 from vtab_harness.api.data import ImageSet, Source
 from vtab_harness.api.errors import DataError, StorageError
+from vtab_harness.api.identity import CodeVersions
 from vtab_harness.data.manifest import (
     ANNOTATIONS,
     KEYS,
@@ -152,6 +153,7 @@ class SplitWriter:
             files=files,
             harness=__version__,
             archives=archives,
+            decoding=CodeVersions().decoding,
         ).save(self.folder)
 
     def _pixels(self) -> FileRecord:

@@ -60,11 +60,13 @@ class CommunitySource:
 
     Attributes:
         variant: Always ``jpeg75``.
+        files: The folders.
     """
 
     variant = "jpeg75"
 
     def __init__(self, folders: Sequence[tuple[Path, TaskFolder]]) -> None:
+        self.files = tuple(folder for folder, _ in folders)
         self._tasks = [task for _, task in folders]
         self._lists = [
             {split: read_list(folder, split, len(task.values)) for split in FILES} for folder, task in folders

@@ -51,6 +51,7 @@ class TfdsSource:
     Attributes:
         variant: ``vtab-1k``, or how the data differ from it.
         ordered: Stored order is example order.
+        files: The directory.
     """
 
     ordered = True
@@ -58,6 +59,7 @@ class TfdsSource:
     def __init__(self, image_set: ImageSet, directory: Directory, columns: Columns) -> None:
         self._set = image_set
         self._directory = directory
+        self.files = (directory.path,)
         self._columns = columns
         self._gaps: dict[str, int] = {}
         self._keyed = columns.key is not None
