@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+from collections.abc import Iterator
 from typing import Any, Literal, cast
 
 import torch
@@ -51,17 +53,37 @@ def autocast(device: torch.device, precision: Precision) -> contextlib.AbstractC
     return contextlib.nullcontext()
 
 
+def resolve_tf32(wanted: bool, device: torch.device) -> bool:
+    """Returns whether fp32 products may be rounded to TF32, which only CUDA devices have."""
+    return wanted and device.type == "cuda"
+
+
 @contextlib.contextmanager
-def repeatable(device: torch.device) -> Any:
+def repeatable(device: torch.device, tf32: bool = False, deterministic: bool = False) -> Iterator[None]:
     """Makes the same seed give the same result on the same device, and puts the global settings back.
 
-    cuDNN's choice by timing is switched off, because it may pick another algorithm, with other rounding, in each run.
+    What is promised: on the CPU, with the same versions and number of threads, the same bits. On CUDA the same, as far
+    as PyTorch has a repeatable kernel for every operator of the network; with `deterministic` an operator that has none
+    is an error instead. cuDNN's choice by timing is switched off in any case, because it may pick another algorithm,
+    with other rounding, in each run.
+
+    Args:
+        device: Where the work runs.
+        tf32: Whether fp32 products may be rounded to TF32, in matrix products and in convolutions alike.
+        deterministic: Whether an operator without a repeatable kernel is an error.
     """
-    before = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
-    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32
+    strict = torch.are_deterministic_algorithms_enabled()
+    cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = True, False, tf32, tf32
+    if deterministic:
+        # Read by cuBLAS when it is first used.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
     devices = [device] if device.type == "cuda" else []
     try:
         with torch.random.fork_rng(devices=devices):
             yield
     finally:
-        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before
+        cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = before
+        torch.use_deterministic_algorithms(strict)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from vtab_harness.api.data import Images
 from vtab_harness.api.errors import StorageError
+from vtab_harness.api.identity import features_key
 from vtab_harness.engine.memory import halving
 from vtab_harness.engine.stream import batches
 from vtab_harness.engine.workbench import Workbench
@@ -59,21 +59,15 @@ class FeatureFile:
         return loaded
 
 
-def feature_key(bench: Workbench, images: Images) -> str:
-    """Returns the hex key under which features are kept: equal keys, equal features.
+def feature_file(bench: Workbench, images: Images) -> str:
+    """Returns the name of the file in which features are kept: equal names, equal features.
 
-    It covers the weights, the architecture and its arguments, the transform, the precision, the pixels and their order,
-    and what else changes bits: device type and library versions.
+    It is the key that follows from the identity, and a hash of the provenance that a record states: device type and
+    library versions. A record never states other ones than its features were computed with.
     """
-    parts = {
-        "backbone": bench.backbone.identity(),
-        "precision": bench.precision,
-        "pixels": images.fingerprint,
-        "device": bench.device.type,
-        "torch": torch.__version__,
-        "timm": timm.__version__,
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    key = features_key(bench.backbone.identity(), bench.numerics(trains=False), images.fingerprint)
+    provenance = f"{bench.device.type} {torch.__version__} {timm.__version__}"
+    return f"{key}-{hashlib.sha256(provenance.encode()).hexdigest()[:8]}.f32"
 
 
 def cached_features(bench: Workbench, images: Images, folder: Path) -> FeatureFile:
@@ -91,7 +85,7 @@ def cached_features(bench: Workbench, images: Images, folder: Path) -> FeatureFi
         StorageError: The folder cannot be written, or the disk is full.
         DataError: The prepared images are damaged.
     """
-    path = folder / f"{feature_key(bench, images)}.f32"
+    path = folder / feature_file(bench, images)
     rows, columns = len(images), bench.backbone.feature_size
     wanted = rows * columns * 4
     try:

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vtab_harness.api.errors import DeviceError
 from vtab_harness.engine.memory import halving
 from vtab_harness.engine.resident import ResidentImages
 from vtab_harness.engine.shuffling import shuffle_buffer
-from vtab_harness.engine.workbench import Workbench
+from vtab_harness.engine.workbench import Workbench, depends_on_batch
 
 # Reading a loss from the device waits for it; a look every so many steps costs nothing measurable and bounds how long
 # a diverged trial goes on.
@@ -114,35 +115,52 @@ def train(
         phase: Name for the progress report.
 
     Raises:
-        DeviceError: Memory runs out with a single image at a time.
+        DeviceError: Memory runs out with a single image at a time, or with a micro-batch that cannot be made smaller
+            without changing the result.
     """
     drawn = shuffle_buffer(len(images), schedule.steps * schedule.batch_size, schedule.shuffle_buffer, seed)
     order = torch.from_numpy(drawn).view(schedule.steps, schedule.batch_size).to(bench.device)
 
-    def attempt(chunk: int) -> Training:
+    def attempt(micro_batch: int) -> Training:
         torch.manual_seed(seed)
-        return _train_in_chunks(bench, images, labels, num_classes, schedule, order, chunk, phase)
+        classifier = _classifier(bench, num_classes, schedule)
+        try:
+            trained = _train(bench, classifier, images, labels, schedule, order, micro_batch, phase)
+        except torch.OutOfMemoryError as error:
+            if micro_batch > 1 and depends_on_batch(classifier, training=True):
+                raise DeviceError(
+                    f"Out of memory in {phase} with {micro_batch} images at once.",
+                    "Batch norm or dropout would give another result with fewer, so that is yours to choose:"
+                    f" --micro-batch {micro_batch // 2} adds up the gradients of a step, and results say so.",
+                ) from error
+            raise
+        if micro_batch < schedule.batch_size:
+            bench.micro_batch = micro_batch
+        return trained
 
-    return halving(
-        attempt, schedule.batch_size, f"{phase} (gradients are accumulated; batch norm sees the smaller batch)"
-    )
+    most = min(bench.micro_batch or schedule.batch_size, schedule.batch_size)
+    return halving(attempt, most, f"{phase} (gradients of a step are added up)")
 
 
-def _train_in_chunks(
-    bench: Workbench,
-    images: ResidentImages,
-    labels: Tensor,
-    num_classes: int,
-    schedule: Schedule,
-    order: Tensor,
-    chunk: int,
-    phase: str,
-) -> Training:
+def _classifier(bench: Workbench, num_classes: int, schedule: Schedule) -> Classifier:
     classifier = Classifier(bench.trainable_copy(), bench.backbone.feature_size, num_classes).to(bench.device).train()
     if schedule.frozen_statistics:
         for module in classifier.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
+    return classifier
+
+
+def _train(
+    bench: Workbench,
+    classifier: Classifier,
+    images: ResidentImages,
+    labels: Tensor,
+    schedule: Schedule,
+    order: Tensor,
+    micro_batch: int,
+    phase: str,
+) -> Training:
     optimiser = torch.optim.SGD(
         classifier.parameters(),
         lr=schedule.lr,
@@ -157,7 +175,7 @@ def _train_in_chunks(
     for step in range(schedule.steps):
         for group in optimiser.param_groups:
             group["lr"] = schedule.rate(step)
-        for positions in torch.split(order[step], chunk):
+        for positions in torch.split(order[step], micro_batch):
             with bench.autocast():
                 scores = forward(images.gather(positions))
             loss = functional.cross_entropy(scores.float(), labels[positions], reduction="sum") / schedule.batch_size

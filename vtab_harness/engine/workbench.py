@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vtab_harness.api.backbones import Backbone
+from vtab_harness.api.identity import Numerics
 from vtab_harness.engine.device import Precision, autocast
 
 Progress = Callable[[str, int, int], None]
@@ -31,6 +32,9 @@ class Workbench:
         compile: Whether networks that are trained go through torch.compile.
         batch_size: Images a forward pass in extraction and prediction; halved for good when memory runs out.
         progress: Told (phase, done, total).
+        tf32: Whether fp32 products may be rounded to TF32.
+        micro_batch: Images that a network sees at once in training; None means a whole step's. Made smaller for good
+            when memory runs out, if that does not change the result.
     """
 
     backbone: Backbone
@@ -39,10 +43,21 @@ class Workbench:
     compile: bool = False
     batch_size: int = 64
     progress: Progress = field(default=no_progress)
+    tf32: bool = False
+    micro_batch: int | None = None
 
     def __post_init__(self) -> None:
         """Moves the backbone to the device, in the memory layout that convolutions like best."""
         self.backbone.module.to(device=self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+
+    def numerics(self, trains: bool) -> Numerics:
+        """Returns what of the arithmetic changes a result.
+
+        Args:
+            trains: Whether the network itself is trained.
+        """
+        seen = self.micro_batch if trains and depends_on_batch(self.backbone.module) else None
+        return Numerics(self.precision, self.tf32, seen)
 
     def autocast(self) -> Any:
         """Returns the context in which the network runs."""
@@ -68,3 +83,23 @@ class Workbench:
         with self.autocast():
             features: Tensor = self.backbone.module(inputs)
         return features.float()
+
+
+def depends_on_batch(module: nn.Module, training: bool = False) -> bool:
+    """Whether a network in training gives other results, rounding apart, when it sees fewer images at once.
+
+    Batch norm does, and so does whatever draws random numbers for a batch: dropout and stochastic depth.
+
+    Args:
+        module: The network.
+        training: Count only parts that are in training mode now.
+    """
+    parts = [part for part in module.modules() if part.training or not training]
+    norms = any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in parts)
+    return norms or any(_rate(part) > 0 for part in parts)
+
+
+def _rate(part: nn.Module) -> float:
+    # PyTorch's dropout has `p`, timm's stochastic depth `drop_prob`.
+    rate = part.p if isinstance(part, nn.modules.dropout._DropoutNd) else getattr(part, "drop_prob", 0.0)
+    return float(rate) if isinstance(rate, int | float) else 0.0

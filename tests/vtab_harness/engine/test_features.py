@@ -13,7 +13,7 @@ from vtab_harness.api.backbones import Backbone, Transform
 from vtab_harness.api.data import Pixels
 from vtab_harness.api.errors import StorageError
 from vtab_harness.engine import features as features_module
-from vtab_harness.engine.features import cached_features, feature_key
+from vtab_harness.engine.features import cached_features, feature_file
 from vtab_harness.engine.workbench import Workbench
 
 CPU = torch.device("cpu")
@@ -102,14 +102,14 @@ def test_key_covers_all_that_changes_features() -> None:
     images = Images()
     b = bench.backbone
     others = [
-        feature_key(bench, Images(fingerprint="b")),
-        feature_key(replace(bench, precision="bf16"), images),
-        feature_key(replace(bench, backbone=replace(b, fingerprint="0" * 64)), images),
-        feature_key(replace(bench, backbone=replace(b, architecture={"name": "y"})), images),
-        feature_key(replace(bench, backbone=replace(b, transform=Transform((4, 4), std=(0.5, 0.5, 0.5)))), images),
+        feature_file(bench, Images(fingerprint="b")),
+        feature_file(replace(bench, precision="bf16"), images),
+        feature_file(replace(bench, backbone=replace(b, fingerprint="0" * 64)), images),
+        feature_file(replace(bench, backbone=replace(b, architecture={"name": "y"})), images),
+        feature_file(replace(bench, backbone=replace(b, transform=Transform((4, 4), std=(0.5, 0.5, 0.5)))), images),
     ]
-    same = feature_key(replace(bench, batch_size=9, backbone=replace(b, spec="other:words")), images)
-    assert same == feature_key(bench, images)
+    same = feature_file(replace(bench, batch_size=9, backbone=replace(b, spec="other:words")), images)
+    assert same == feature_file(bench, images)
     assert len({same, *others}) == 6
 
 

@@ -1,17 +1,20 @@
 """The training loop against a plain one, and what happens when it goes wrong."""
 
 import copy
+from dataclasses import replace
 
 import pytest
+import timm
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from vtab_harness.api.backbones import Backbone, Transform
+from vtab_harness.api.errors import DeviceError
 from vtab_harness.engine.resident import ResidentImages
 from vtab_harness.engine.shuffling import shuffle_buffer
 from vtab_harness.engine.training import Schedule, train, validate
-from vtab_harness.engine.workbench import Workbench
+from vtab_harness.engine.workbench import Workbench, depends_on_batch
 
 SIZE = (8, 8)
 
@@ -147,6 +150,42 @@ def test_out_of_memory_halves_the_batch_and_keeps_the_result(examples: tuple[Res
     expected = train(make_bench(roomy), *examples, 3, schedule, seed=1, phase="search")
     # No batch norm in this network, so that accumulated gradients equal those of the whole batch but for rounding.
     torch.testing.assert_close(tight.losses, expected.losses, rtol=1e-4, atol=1e-6)
+
+
+def test_batch_norm_is_not_shown_a_smaller_batch_behind_ones_back(examples: tuple[ResidentImages, Tensor]) -> None:
+    torch.manual_seed(0)
+    module = OutOfMemoryAbove(5)
+    module.net = nn.Sequential(module.net, nn.BatchNorm2d(6))
+    schedule = Schedule(steps=3, batch_size=16, lr=0.1)
+    with pytest.raises(DeviceError, match=r"16 images at once(.|\n)*--micro-batch 8"):
+        train(make_bench(module), *examples, 3, schedule, seed=1, phase="search")
+    bench = replace(make_bench(module), micro_batch=4)
+    assert train(bench, *examples, 3, schedule, seed=1, phase="search").diverged_at is None
+    # Chosen, it is part of what the result is; where batch norm's statistics stay, a smaller one is taken by itself.
+    assert bench.numerics(trains=True).micro_batch == 4
+    assert bench.numerics(trains=False).micro_batch is None
+    frozen = make_bench(module)
+    with pytest.warns(UserWarning, match="going on with 4"):
+        train(frozen, *examples, 3, replace(schedule, frozen_statistics=True), seed=1, phase="search")
+    assert frozen.micro_batch == 4
+
+
+@pytest.mark.parametrize(
+    ("part", "depends"),
+    [
+        (nn.BatchNorm2d(3), True),
+        (nn.GroupNorm(1, 3), False),
+        (nn.Dropout(0.1), True),
+        (nn.Dropout(0.0), False),
+        (timm.layers.DropPath(0.2), True),
+        (timm.layers.DropPath(0.0), False),
+    ],
+)
+def test_what_makes_a_result_depend_on_the_batch(part: nn.Module, depends: bool) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 3, 1), part)
+    assert depends_on_batch(network.eval()) == depends
+    assert not depends_on_batch(network, training=True)
+    assert depends_on_batch(network.train(), training=True) == depends
 
 
 def test_validation_counts_every_image_once(bench: Workbench, examples: tuple[ResidentImages, Tensor]) -> None:
