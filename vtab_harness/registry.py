@@ -118,8 +118,9 @@ class Registry(Generic[T]):
             found: object = importlib.import_module(module)
             for part in attribute.split("."):
                 found = getattr(found, part)
-        # A plugin may fail in any way at all while it is imported; one broken plugin must not stop the others.
-        except Exception as error:
+        # A plugin may fail in any way at all while it is imported, and even leave the program; one broken plugin must
+        # not stop the others.
+        except (Exception, SystemExit) as error:
             raise PluginError(
                 f"The {self.kind} {entry.name!r} of {entry.owner} cannot be imported from {entry.target}: "
                 f"{type(error).__name__}: {error}",
