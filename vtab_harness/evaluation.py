@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vtab_harness import registry
-from vtab_harness.api.executors import JobOutcome
+from vtab_harness.api.executors import JobOutcome, Passed
 from vtab_harness.api.records import Record
 from vtab_harness.api.tasks import Task
 from vtab_harness.data.selection import TrainExamples
@@ -27,10 +27,14 @@ class Evaluation:
     Attributes:
         records: All records asked for, those that were there before among them.
         failures: Jobs that ended with an error; the others are not affected.
+        passed_over: Records that are there and do not answer what was asked, with the difference.
+        specs: For each record the spec by which its backbone was asked for.
     """
 
     records: tuple[Record, ...]
     failures: tuple[JobOutcome, ...]
+    passed_over: tuple[Passed, ...] = ()
+    specs: tuple[str, ...] = ()
 
 
 def evaluate(
@@ -45,7 +49,11 @@ def evaluate(
     device: str = "auto",
     precision: str = "auto",
     compile: bool | None = None,
+    tf32: bool = False,
+    deterministic: bool = False,
     batch_size: int = 64,
+    micro_batch: int | None = None,
+    variant: str | None = None,
     results: str | Path = "results",
     cache: str | Path | None = None,
     data: str | Path | Sequence[str | Path] = (),
@@ -68,7 +76,11 @@ def evaluate(
         device: ``auto``, ``cpu`` or ``cuda:N``.
         precision: ``auto``, ``fp32`` or ``bf16``.
         compile: Whether trained networks go through torch.compile; by default on CUDA only.
+        tf32: Whether fp32 products may be rounded to TF32 on CUDA.
+        deterministic: Whether an operator that is not repeatable on this device is an error.
         batch_size: Images a forward pass in extraction and prediction.
+        micro_batch: Images at once in training, the gradients of a step added up; by default a whole step's.
+        variant: Data variant; by default what the data folders give, or the only one that is prepared.
         results: Results folder.
         cache: Folder for prepared data and features; by default the user's cache folder.
         data: Folder or folders with data sets.
@@ -87,7 +99,11 @@ def evaluate(
         device=device,
         precision=precision,
         compile=compile,
+        tf32=tf32,
+        deterministic=deterministic,
         batch_size=batch_size,
+        micro_batch=micro_batch,
+        variant=variant,
         results=Path(results),
         cache=None if cache is None else Path(cache),
         data=tuple(Path(folder) for folder in several),
@@ -130,5 +146,10 @@ def run_sweep(
         outcomes.append(outcome)
     # In the order asked for, whatever the order of arrival.
     outcomes.sort(key=lambda outcome: jobs.index(outcome.job))
-    records = [read_record(Path(path)) for outcome in outcomes for path in outcome.records]
-    return Evaluation(tuple(records), tuple(outcome for outcome in outcomes if outcome.error is not None))
+    made = [(outcome.job.backbone, Path(path)) for outcome in outcomes for path in outcome.records]
+    return Evaluation(
+        records=tuple(read_record(path) for _, path in made),
+        failures=tuple(outcome for outcome in outcomes if outcome.error is not None),
+        passed_over=tuple(passed for outcome in outcomes for passed in outcome.passed_over),
+        specs=tuple(spec for spec, _ in made),
+    )

@@ -23,7 +23,7 @@ def test_records_come_in_the_order_asked_for(tmp_path: Path, cache: Path, small_
         cache=cache,
         device="cpu",
     )
-    found = [(record.backbone["spec"], record.task["name"]) for record in done.records]
+    found = [(record.backbone.spec, record.identity.task.name) for record in done.records]
     assert found == [(spec, task) for spec in (other, small_backbone) for task in ("mini_textures", "mini_digits")]
     assert done.failures == ()
 
@@ -58,7 +58,7 @@ def test_whole_path_gives_what_scikit_learn_gives_on_the_same_pixels(tmp_path: P
     # float32 against float64: the nearest of two equally near neighbours may differ, the class hardly ever.
     assert (predicted == expected).mean() > 0.998
     assert record.accuracy == pytest.approx((expected == labels).mean(), abs=0.003)
-    assert record.protocol["identity"].startswith("knn-v1-modified-")
+    assert record.identity.protocol_name.startswith("knn-v1-modified-")
 
 
 def test_both_suite_and_task_is_an_error(tmp_path: Path, small_backbone: str) -> None:
@@ -70,7 +70,7 @@ def test_failed_job_is_reported_beside_what_worked(tmp_path: Path, cache: Path, 
     done = vtab_harness.evaluate(
         small_backbone, task=["caltech101", "mini_digits"], protocol="knn", results=tmp_path, cache=cache, data=tmp_path
     )
-    assert [record.task["name"] for record in done.records] == ["mini_digits"]
+    assert [record.identity.task.name for record in done.records] == ["mini_digits"]
     (failure,) = done.failures
     assert failure.job.tasks == ("caltech101",)
     assert "101_ObjectCategories" in str(failure.error)

@@ -36,7 +36,7 @@ def results(folder: Path) -> dict[str, Any]:
         name = str(path.relative_to(store.root))
         found[name] = json.dumps(record.result(), sort_keys=True)
         assert record.predictions is not None
-        found[name + " predictions"] = path.with_name(record.predictions["file"]).read_bytes()
+        found[name + " predictions"] = path.with_name(record.predictions.file).read_bytes()
     return found
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from vtab_harness.api.executors import JobOutcome
+from vtab_harness.api.executors import JobOutcome, Passed
+from vtab_harness.cli.tables import passed_over_lines
 from vtab_harness.sweep.plan import PlannedJob
 
 # Seconds between lines in a log file, where there is no bar.
@@ -31,6 +33,7 @@ class SweepProgress:
         self._progress = Progress(*columns, console=self._console, disable=not self._live, transient=True)
         self._jobs: TaskID | None = None
         self._phase: TaskID | None = None
+        self._known: set[tuple[str, tuple[str, ...]]] = set()
         self._done = 0
         self._total = 0
         self._started = self._told = time.perf_counter()
@@ -50,6 +53,8 @@ class SweepProgress:
         missing = sum(item.missing for item in planned)
         self._total = len(planned)
         self._console.print(f"{len(planned)} jobs: {missing} results to compute, {finished} there already.")
+        self._known = {(item.job.backbone, item.job.tasks) for item in planned if item.prepared}
+        self._say_passed_over([passed for item in planned for passed in item.passed_over])
         self._jobs = self._progress.add_task("sweep", total=len(planned))
         self._phase = self._progress.add_task("starting", total=None)
 
@@ -72,3 +77,9 @@ class SweepProgress:
         seconds = time.perf_counter() - self._started
         line = f"[{self._done}/{self._total}] {outcome.job.backbone}: {', '.join(outcome.job.tasks)}: {state}"
         self._console.print(f"{line} ({seconds:.0f} s)", markup=False, highlight=False, soft_wrap=True)
+        if (outcome.job.backbone, outcome.job.tasks) not in self._known:
+            self._say_passed_over(outcome.passed_over)
+
+    def _say_passed_over(self, passed: Sequence[Passed]) -> None:
+        for line in passed_over_lines(passed):
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)

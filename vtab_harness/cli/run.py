@@ -39,7 +39,18 @@ def run(
     compile_: Annotated[
         bool | None, typer.Option("--compile/--no-compile", help="torch.compile trained networks; default on CUDA.")
     ] = None,
+    tf32: Annotated[bool | None, typer.Option("--tf32/--no-tf32", help="Let CUDA round fp32 products to TF32.")] = None,
+    deterministic: Annotated[
+        bool | None,
+        typer.Option("--deterministic/--no-deterministic", help="Make an operator that is not repeatable an error."),
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images a forward pass (64).")] = None,
+    micro_batch: Annotated[
+        int | None, typer.Option(help="Images at once in training; the gradients of a step are added up.")
+    ] = None,
+    variant: Annotated[
+        str | None, typer.Option(help="Data variant, where several are prepared; see vtab data status.")
+    ] = None,
     results: Annotated[Path | None, typer.Option(help="Results folder (./results).")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder for prepared data and features.")] = None,
     data: Annotated[list[Path] | None, typer.Option(help="Folder with data sets; may be repeated.")] = None,
@@ -70,7 +81,11 @@ def run(
         "device": device,
         "precision": precision,
         "compile": compile_,
+        "tf32": tf32,
+        "deterministic": deterministic,
         "batch_size": batch_size,
+        "micro_batch": micro_batch,
+        "variant": variant,
         "results": results,
         "cache": cache,
         "data": data,
@@ -80,7 +95,13 @@ def run(
     settings = whole.settings(overwrite=overwrite, command=shlex.join(["vtab", *sys.argv[1:]]))
     tasks = choose_tasks(whole.suite, list(whole.tasks))
     # Wrong names and settings are found before anything is loaded.
-    build_protocol(settings.protocol, settings.overrides)
+    built = build_protocol(settings.protocol, settings.overrides)
+    if built.seeds == 1 and len(settings.seeds) > 1:
+        typer.secho(
+            f"{settings.protocol} does not depend on a seed: one result a task, not {len(settings.seeds)}.",
+            fg="yellow",
+            err=True,
+        )
     if dry_run:
         planned = plan(make_jobs(whole.required_backbones(), tasks, settings), estimate_time=True)
         if as_json:
@@ -107,7 +128,7 @@ def run(
         records = [record.as_json() for record in evaluation.records]
         typer.echo(json.dumps({"records": records, "failures": failures}, indent=1))
     else:
-        tables.print_scores(evaluation.records, tasks, whole.suite)
-        tables.print_failures(evaluation.failures)
+        tables.print_scores(evaluation.records, tasks, whole.suite, evaluation.specs)
+        tables.print_failures(evaluation.failures, finished=len(evaluation.records))
     if evaluation.failures:
         raise typer.Exit(1)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vtab_harness.cli.app import app
+from vtab_harness.cli.plain_text import plain
+
+if TYPE_CHECKING:
+    from vtab_harness.api.records import Record
 
 
 @app.command()
@@ -23,19 +27,21 @@ def show(
     if as_json:
         typer.echo(json.dumps(found.as_json(), indent=1))
         return
+    from rich.markup import escape
+
     from vtab_harness.cli import tables
 
-    typer.echo(f"{found.backbone['spec']} on {found.task['title']}\n")
-    for name, value in _facts(found.as_json()):
-        typer.echo(f"{name:10} {value}")
+    typer.echo(f"{plain(found.backbone.spec)} on {plain(found.task.title)}\n")
+    for name, value in _facts(found):
+        typer.echo(f"{name:10} {plain(str(value))}")
     typer.echo()
     trials = tables.make_table("Search", [("", "left"), ("setting", "left"), *((h, "right") for h in HEADINGS)])
-    for i, trial in enumerate(found.search["trials"]):
-        setting = ", ".join(f"{key}={_short(value)}" for key, value in trial["settings"].items())
-        state = "diverged" if trial["status"] == "diverged" else ""
-        accuracy = state if trial["validation_accuracy"] is None else f"{100 * trial['validation_accuracy']:.1f}"
-        loss = "" if trial["validation_loss"] is None else f"{trial['validation_loss']:.4f}"
-        trials.add_row("chosen" if i == found.search["chosen"] else "", setting, accuracy, loss)
+    for i, trial in enumerate(found.search.trials):
+        setting = ", ".join(f"{key}={_short(value)}" for key, value in trial.settings.items())
+        state = "diverged" if trial.status == "diverged" else ""
+        accuracy = state if trial.validation_accuracy is None else f"{100 * trial.validation_accuracy:.1f}"
+        loss = "" if trial.validation_loss is None else f"{trial.validation_loss:.4f}"
+        trials.add_row("chosen" if i == found.search.chosen else "", escape(plain(setting)), accuracy, loss)
     tables.show(trials)
 
 
@@ -46,41 +52,35 @@ def _short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _learned_from(record: dict[str, Any]) -> list[tuple[str, Any]]:
-    found = record["data"].get("learned_from")
-    if found is None:
-        return []
-    short = found.get("short_classes")
-    rest = f"; {short} classes have fewer than asked for" if short else ""
-    counts = f"{found['train']:,} to train, {found['validation']:,} to choose"
-    return [("examples", f"{record['protocol']['train_examples']}: {counts}{rest}")]
-
-
-def _facts(record: dict[str, Any]) -> list[tuple[str, Any]]:
-    score, backbone, data = record["score"], record["backbone"], record["data"]
-    environment, run = record["environment"], record["run"]
+def _facts(record: Record) -> list[tuple[str, Any]]:
+    identity, backbone, used, run = record.identity, record.backbone, record.used, record.run
+    data, numerics, learned = identity.data, identity.numerics, record.learned_from
     accuracy = "diverged"
-    if score is not None:
-        accuracy = f"{100 * score['accuracy']:.2f} % ({score['correct']} of {score['examples']})"
-    transform = backbone["transform"]
-    macs = "unknown" if backbone["macs"] is None else f"{backbone['macs'] / 1e9:.3f} G"
-    seconds = ", ".join(f"{phase} {value:.1f}" for phase, value in run["seconds"].items())
+    if record.score is not None:
+        score = record.score
+        accuracy = f"{100 * score.accuracy:.2f} % ({score.correct} of {score.examples})"
+    transform = identity.backbone.transform
+    macs = "unknown" if backbone.macs is None else f"{backbone.macs / 1e9:.3f} G"
+    short = f"; {learned.short_classes} classes have fewer than asked for" if learned.short_classes else ""
+    counts = f"{learned.train:,} to train, {learned.validation:,} to choose{short}"
+    size = f"{transform.input_size[0]} x {transform.input_size[1]}"
+    arithmetic = [numerics.precision, *["TF32"] * numerics.tf32, *["deterministic"] * used.deterministic]
+    arithmetic += [f"micro-batch {numerics.micro_batch}"] if numerics.micro_batch else []
     return [
         ("accuracy", accuracy),
-        ("protocol", f"{record['protocol']['identity']} {record['protocol']['overridden'] or ''}"),
-        *_learned_from(record),
-        ("seed", record["seed"]),
-        ("data", f"{data['image_set']} {data['version']}, variant {data['variant']}"),
-        ("weights", f"sha256 {backbone['weights']}{'' if backbone['pretrained'] else ' (random initialisation)'}"),
-        ("size", f"{backbone['parameters']:,} parameters, {macs} multiply-adds, {backbone['feature_size']} features"),
-        (
-            "input",
-            f"{transform['input_size']}, mean {transform['mean']}, std {transform['std']}, {transform['resize']}",
-        ),
-        ("device", f"{environment['device_name']}, {environment['precision']}, {environment['threads']} threads"),
-        ("versions", ", ".join(f"{k} {v}" for k, v in environment["versions"].items())),
-        ("seconds", seconds),
-        ("finished", run["finished"]),
-        ("command", run["command"]),
-        ("commit", run["commit"] or "installed copy"),
+        ("protocol", f"{identity.protocol_name} {dict(identity.protocol.changed) or ''}"),
+        ("examples", f"{identity.labels.examples}: {counts}"),
+        ("seed", record.seed),
+        ("data", f"{data.image_set} {data.version}, variant {data.variant}"),
+        ("weights", f"sha256 {identity.backbone.weights}{'' if backbone.pretrained else ' (random initialisation)'}"),
+        ("size", f"{backbone.parameters:,} parameters, {macs} multiply-adds, {backbone.feature_size} features"),
+        ("input", f"{size}, mean {list(transform.mean)}, std {list(transform.std)}, {transform.resize}"),
+        ("device", f"{record.environment.device_name}, {', '.join(arithmetic)}, {record.environment.threads} threads"),
+        ("batches", f"{used.batch_size} forward{', compiled' if used.compile else ''}"),
+        ("versions", ", ".join(f"{k} {v}" for k, v in record.environment.versions.items())),
+        ("seconds", ", ".join(f"{phase} {value:.1f}" for phase, value in run.seconds.items())),
+        ("finished", run.finished),
+        ("command", run.command),
+        ("commit", run.commit or "installed copy"),
+        ("identity", identity.digest),
     ]

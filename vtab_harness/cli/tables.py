@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from vtab_harness.api.executors import JobOutcome
+from vtab_harness.api.executors import JobOutcome, Passed
 from vtab_harness.api.records import Record
 from vtab_harness.api.tasks import GROUPS, Task
+from vtab_harness.cli.plain_text import plain, plain_lines
 from vtab_harness.data.selection import TrainExamples
 
 if TYPE_CHECKING:
@@ -65,20 +67,29 @@ def short_names(specs: Sequence[str]) -> list[str]:
     return short
 
 
-def print_scores(records: Sequence[Record], tasks: Sequence[Task], suite: str | None) -> None:
+def print_scores(
+    records: Sequence[Record], tasks: Sequence[Task], suite: str | None, specs: Sequence[str] = ()
+) -> None:
     """Prints tasks x backbones, accuracies in percent.
 
     A mean over the suite is printed only where every task is there.
+
+    Args:
+        records: Of one protocol.
+        tasks: In table order.
+        suite: Name, if the tasks are one.
+        specs: For each record the spec by which its backbone was asked for; by default that of the record.
     """
     if not records:
         return
     columns: dict[tuple[str, str], dict[str, list[Record]]] = {}
-    for record in records:
-        column = columns.setdefault((record.backbone["spec"], record.backbone["weights"]), {})
-        column.setdefault(record.task["name"], []).append(record)
+    for i, record in enumerate(records):
+        spec = specs[i] if specs else record.backbone.spec
+        column = columns.setdefault((spec, record.identity.row), {})
+        column.setdefault(record.identity.task.name, []).append(record)
     names = [escape(name) for name in short_names([spec for spec, _ in columns])]
-    protocol = records[0].protocol["identity"]
-    examples = TrainExamples.parse(records[0].train_examples)
+    protocol = records[0].identity.protocol_name
+    examples = TrainExamples.parse(records[0].identity.labels.examples)
     title = f"Top-1 accuracy in %, {suite or 'tasks'}, {protocol}"
     title += "" if examples.official else f", learned from {examples.in_words()}"
     # What a network trained from scratch reaches was measured with 1000 labels.
@@ -117,13 +128,30 @@ def _percent(value: float | None, diverged: bool = False) -> str:
     return f"{100 * value:.2f}"
 
 
-def print_failures(failures: Sequence[JobOutcome]) -> None:
-    """Prints what went wrong, once for each job."""
+def print_failures(failures: Sequence[JobOutcome], finished: int) -> None:
+    """Prints what went wrong, once for each job.
+
+    Args:
+        failures: Of a sweep.
+        finished: Records that there are all the same.
+    """
     for failure in failures:
-        typer.secho(f"\nfailed: {failure.job.backbone} on {', '.join(failure.job.tasks)}", fg="red", err=True)
-        typer.echo(failure.traceback or failure.error, err=True)
-    if failures:
+        what = plain(f"failed: {failure.job.backbone} on {', '.join(failure.job.tasks)}")
+        typer.secho(f"\n{what}", fg="red", err=True)
+        typer.echo(plain_lines(failure.traceback or failure.error or ""), err=True)
+    if failures and finished:
         typer.echo("\nEverything else is finished and kept. Give the same command again for the rest.", err=True)
+    elif failures:
+        typer.echo("\nNothing is finished.", err=True)
+
+
+def passed_over_lines(passed: Sequence[Passed]) -> list[str]:
+    """Returns a line for each way in which records that are there differ from what is asked."""
+    counts = Counter("; ".join(item.why) for item in passed)
+    return [
+        f"{count} result{'s are' if count > 1 else ' is'} there and not used, but kept: {plain(why)}."
+        for why, count in counts.most_common()
+    ]
 
 
 def plan_json(planned: Sequence[PlannedJob]) -> dict[str, Any]:
@@ -163,6 +191,10 @@ def print_plan(planned: Sequence[PlannedJob]) -> None:
             _duration(item.seconds),
         )
     show(table)
+    for line in passed_over_lines([passed for item in planned for passed in item.passed_over]):
+        typer.echo(line)
+    if any(not item.prepared for item in planned):
+        typer.echo("Where data are not prepared yet, what is finished will be known once they are.")
     total = sum(item.seconds or 0 for item in planned)
     missing = sum(item.missing for item in planned)
     typer.echo(f"{missing} results to compute, about {_duration(total)} from a short measurement on this device.")

@@ -60,8 +60,8 @@ def watch(
                 evaluation = run_sweep(
                     [f"{family}:{folder}"], tasks, settings, "local", progress.phase, progress.start, progress.outcome
                 )
-            tables.print_scores(evaluation.records, tasks, suite)
-            tables.print_failures(evaluation.failures)
+            tables.print_scores(evaluation.records, tasks, suite, evaluation.specs)
+            tables.print_failures(evaluation.failures, finished=len(evaluation.records))
             failures.extend(evaluation.failures)
     except KeyboardInterrupt:
         typer.secho("Interrupted. Give the same command again: what is finished is kept.", fg="yellow", err=True)

@@ -23,14 +23,15 @@ def _take_device(devices: multiprocessing.Queue[str]) -> None:
 
 
 def _on_own_device(work: Callable[[Job], JobOutcome], job: Job) -> JobOutcome:
-    return replace(work(replace(job, settings=replace(job.settings, device=_device))), job=job)
+    return replace(work(replace(job, device=_device)), job=job)
 
 
 class Devices:
     """Implements `vtab_harness.api.executors.Executor`.
 
     Args:
-        devices: One process each; None means every CUDA device, or the CPU where there is none.
+        devices: One process each; None means the device that the jobs name, and where that is ``auto`` every CUDA
+            device, or the CPU where there is none.
     """
 
     summary = "one process a CUDA device of this machine"
@@ -44,9 +45,7 @@ class Devices:
 
         A process that is killed ends its job with an error, and those that were still waiting as well.
         """
-        import torch
-
-        devices = self._devices or [f"cuda:{i}" for i in range(torch.cuda.device_count())] or ["cpu"]
+        devices = self._devices or _devices_of(jobs)
         # CUDA cannot be used in a forked process.
         context = multiprocessing.get_context("spawn")
         waiting = context.Queue()
@@ -65,3 +64,13 @@ class Devices:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in list((pool._processes or {}).values()):
                 process.terminate()
+
+
+def _devices_of(jobs: Sequence[Job]) -> list[str]:
+    """Returns the devices that jobs may run on: the one that they name, so that it is what was planned for."""
+    named = list(dict.fromkeys(job.settings.device for job in jobs))
+    if named and named != ["auto"]:
+        return [name for name in named if name != "auto"]
+    import torch
+
+    return [f"cuda:{i}" for i in range(torch.cuda.device_count())] or ["cpu"]

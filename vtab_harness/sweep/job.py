@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from vtab_harness import registry
 from vtab_harness.api.backbones import Backbone
 from vtab_harness.api.data import Images
 from vtab_harness.api.errors import VtabError
-from vtab_harness.api.executors import Job, JobOutcome
+from vtab_harness.api.executors import Job, JobOutcome, Passed
+from vtab_harness.api.identity import Identity, LabelsIdentity, TaskIdentity
 from vtab_harness.api.protocols import (
     AllTrialsDivergedError,
     EvaluationProtocol,
@@ -30,15 +32,15 @@ from vtab_harness.api.protocols import (
 )
 from vtab_harness.api.tasks import Task
 from vtab_harness.backbones.spec import load
-from vtab_harness.data.learning import LearningSet, prepare_learning, split_names
-from vtab_harness.engine.device import repeatable, resolve_device, resolve_precision
+from vtab_harness.data.learning import LearningSet, find_learning, prepare_learning, split_names
+from vtab_harness.engine.device import repeatable, resolve_device, resolve_precision, resolve_tf32
 from vtab_harness.engine.features import cached_features
 from vtab_harness.engine.memory import halving
 from vtab_harness.engine.resident import ResidentImages
 from vtab_harness.engine.stream import batches
 from vtab_harness.engine.workbench import Progress, Workbench, no_progress
 from vtab_harness.protocols.settings import build_protocol, identity
-from vtab_harness.store import RecordKey, Store, Unfinished, backbone_folder
+from vtab_harness.store import Store, Unfinished
 from vtab_harness.sweep.recording import CountedImages, Recorder, Work
 from vtab_harness.sweep.sealed import SealedTest
 from vtab_harness.sweep.settings import SweepSettings
@@ -52,13 +54,21 @@ def load_backbone(spec: str) -> Backbone:
 
 
 def run_job(job: Job, progress: Progress = no_progress) -> JobOutcome:
-    """Runs a job and never raises: errors are reported in the outcome."""
+    """Runs a job and never raises, whatever a backbone or a plugin does: errors are reported in the outcome.
+
+    Only a keyboard's interrupt goes through.
+    """
+    run: JobRun | None = None
     try:
-        return JobOutcome(job, tuple(str(path) for path in JobRun(job, progress).run()))
+        run = JobRun(job, progress)
+        records = tuple(str(path) for path in run.run())
+        return JobOutcome(job, records, passed_over=tuple(run.passed_over))
     except VtabError as error:
-        return JobOutcome(job, error=str(error))
-    # Whatever a backbone or a plugin raises ends this job only; the others go on.
-    except Exception as error:
+        return JobOutcome(job, error=str(error), passed_over=tuple(run.passed_over) if run else ())
+    except KeyboardInterrupt:
+        raise
+    # Also one that leaves the program (SystemExit) ends this job only; the others go on.
+    except BaseException as error:
         return JobOutcome(job, error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
 
 
@@ -75,26 +85,45 @@ class JobRun:
     Args:
         job: What to do.
         progress: Told (phase, done, total).
+
+    Attributes:
+        passed_over: Records that are there and do not answer what is asked; known once the data are.
     """
 
     def __init__(self, job: Job, progress: Progress = no_progress) -> None:
         settings: SweepSettings = job.settings
         self.settings = settings
+        self.spec = job.backbone
         self.tasks = [registry.tasks.get(name) for name in job.tasks]
         self.protocol = build_protocol(settings.protocol, settings.overrides)
         self.seeds = seeds_of(settings, self.protocol)
         self.store = Store(settings.results)
-        device = resolve_device(settings.device)
-        precision = resolve_precision(settings.precision, device)
-        compiled = device.type == "cuda" if settings.compile is None else settings.compile
-        backbone = load_backbone(job.backbone)
-        self.bench = Workbench(backbone, device, precision, compiled, settings.batch_size, progress)
+        self.passed_over: list[Passed] = []
+        device = resolve_device(job.device or settings.device)
+        self.bench = Workbench(
+            load_backbone(job.backbone),
+            device,
+            resolve_precision(settings.precision, device),
+            device.type == "cuda" if settings.compile is None else settings.compile,
+            settings.batch_size,
+            progress,
+            resolve_tf32(settings.tf32, device),
+            settings.micro_batch,
+        )
+        # Taken now: memory that runs out may make batches smaller, where that changes no result.
+        self.numerics = self.bench.numerics(trains=self.protocol.consumes == "images")
 
-    def key(self, task: Task, seed: int) -> RecordKey:
-        """Returns where a result of this job belongs."""
-        backbone = self.bench.backbone
-        folder = backbone_folder(backbone.spec, {**backbone.identity(), "precision": self.bench.precision})
-        return RecordKey(folder, task.name, self.settings.train_examples.identity(identity(self.protocol)), seed)
+    def identity(self, task: Task, learning: LearningSet, seed: int) -> Identity:
+        """Returns what makes a result of this job what it is."""
+        return Identity(
+            backbone=self.bench.backbone.identity(),
+            data=learning.prepared.identity(task),
+            task=TaskIdentity(task.name, task.version),
+            protocol=identity(self.protocol),
+            labels=LabelsIdentity(str(self.settings.train_examples)),
+            numerics=self.numerics,
+            seed=seed,
+        )
 
     def learning_splits(self, task: Task) -> tuple[str, str]:
         """Returns the names of the splits that a task is trained and chosen on."""
@@ -104,75 +133,86 @@ class JobRun:
         """Returns how many examples a task is trained and chosen on; of a number for each class, the most."""
         return self.settings.train_examples.sizes(task.image_set, task.num_classes)
 
-    def open_work(self) -> list[Work]:
-        """Returns the tasks with seeds that have no record yet."""
+    def find_data(self) -> Mapping[str, LearningSet] | None:
+        """Returns the prepared data of each task, or None where some have to be prepared first."""
+        s = self.settings
+        return find_learning(self.tasks, s.train_examples, s.data, s.cache_folder(), s.variant)
+
+    def prepare_data(self) -> Mapping[str, LearningSet]:
+        """Returns the data of each task, and prepares what is not there yet."""
+        s = self.settings
+
+        def preparing(done: int, total: int) -> None:
+            self.bench.progress(f"preparing {self.tasks[0].image_set.name}", done, total)
+
+        return prepare_learning(self.tasks, s.train_examples, s.data, s.cache_folder(), preparing, s.variant)
+
+    def all_work(self, learning: Mapping[str, LearningSet]) -> list[Work]:
+        """Returns all tasks with all seeds, finished or not."""
+        found = [(task, learning[task.name]) for task in self.tasks]
+        return [Work(task, data, self.identity(task, data, self.seeds[0]), list(self.seeds)) for task, data in found]
+
+    def open_work(self, everything: Sequence[Work]) -> list[Work]:
+        """Returns the tasks with seeds that have no record yet, and takes note of records that do not answer."""
+        self.passed_over.clear()
         work = []
-        for task in self.tasks:
+        for item in everything:
             again = self.settings.overwrite
-            seeds = [seed for seed in self.seeds if again or self.store.read(self.key(task, seed)) is None]
+            seeds = [seed for seed in self.seeds if again or self.store.read(item.of(seed)) is None]
+            for seed in seeds:
+                self.passed_over += self.store.passed_over(item.of(seed), self.spec)
             if seeds:
-                work.append(Work(task, seeds))
+                work.append(replace(item, seeds=seeds))
         return work
 
     def run(self) -> list[Path]:
         """Does what is not done yet, and returns the paths of all records of the job."""
-        work = self.open_work()
+        everything = self.all_work(self.prepare_data())
+        work = self.open_work(everything)
         if work:
             self.store.check_writable()
-            with repeatable(self.bench.device):
+            with repeatable(self.bench.device, self.bench.tf32, self.settings.deterministic):
                 self._run(work)
-        return [self.store.path(self.key(task, seed)) for task in self.tasks for seed in self.seeds]
+        return [self.store.path(item.of(seed)) for item in everything for seed in self.seeds]
 
     def _run(self, work: list[Work]) -> None:
-        image_set = self.tasks[0].image_set
-        cache = self.settings.cache_folder()
-        recorder = Recorder(self.settings, self.protocol, self.bench)
-
-        def preparing(done: int, total: int) -> None:
-            self.bench.progress(f"preparing {image_set.name}", done, total)
-
-        learning = prepare_learning(
-            [item.task for item in work], self.settings.train_examples, self.settings.data, cache, preparing
-        )
+        recorder = Recorder(self.settings, self.bench, self.spec)
         inputs: list[Any] = []
         held: tuple[str, str] | None = None
         for item in work:
-            found = learning[item.task.name]
-            if found.splits != held:
+            if item.learning.splits != held:
                 # Those of another task go before those of this one come.
                 inputs.clear()
                 start = time.perf_counter()
-                inputs = self._inputs(found, cache)
-                held, loading = found.splits, time.perf_counter() - start
+                inputs = self._inputs(item.learning)
+                held, loading = item.learning.splits, time.perf_counter() - start
             item.seconds["inputs"] = loading
-            self._learn(item, found, inputs)
+            self._learn(item, inputs)
         del inputs
         # The test split is the same for all of them.
-        any_set = learning[work[0].task.name].prepared
-        sealed = SealedTest(any_set, [item.task for item in work if item.search is not None])
-        predictions = self._predict(work, sealed, cache)
+        sealed = SealedTest(work[0].learning.prepared, [item.task for item in work if item.search is not None])
+        predictions = self._predict(work, sealed)
         for item in work:
             for seed in item.seeds:
                 predicted = predictions.get((item.task.name, seed))
                 scored = None if predicted is None else sealed.score(item.task.name, predicted)
-                record = recorder.record(item, seed, learning[item.task.name], scored)
-                self.store.write(self.key(item.task, seed), record, scored)
+                self.store.write(recorder.record(item, seed, scored), scored)
             self._unfinished(item).clear()
 
-    def _inputs(self, found: LearningSet, cache: Path) -> list[Any]:
+    def _inputs(self, found: LearningSet) -> list[Any]:
         """Returns what training and validation examples are given as."""
         images: list[Images] = [found.prepared.images(split) for split in found.splits]
         if self.protocol.consumes == "features":
-            folder, device = cache / "features", self.bench.device
+            folder, device = self.settings.features_folder(), self.bench.device
             return [cached_features(self.bench, part, folder).load(device) for part in images]
         return [*ResidentImages.load_all(images, self.bench.backbone.transform, self.bench.device)]
 
     def _unfinished(self, item: Work) -> Unfinished:
-        return self.store.unfinished(self.key(item.task, item.seeds[0]))
+        return self.store.unfinished(item.identity)
 
-    def _learn(self, item: Work, found: LearningSet, inputs: Sequence[Any]) -> None:
+    def _learn(self, item: Work, inputs: Sequence[Any]) -> None:
         """Searches, fixes the choice, and trains the final classifiers of a task."""
-        rule, device = item.task.label, self.bench.device
+        rule, device, found = item.task.label, self.bench.device, item.learning
         labels = [torch.from_numpy(found.prepared.labels(split, rule)).to(device) for split in found.splits]
         train, validation = (Examples(i, label) for i, label in zip(inputs, labels, strict=True))
         try:
@@ -199,7 +239,7 @@ class JobRun:
             kept.clear()
         finished = kept.trials()
         for seed in set(self.seeds) - set(item.seeds):
-            record = self.store.read(self.key(item.task, seed))
+            record = self.store.read(item.of(seed))
             if record is not None:
                 finished |= {trial_key(trial.settings): trial for trial in record.trials()}
         return TrialLog(finished, kept.keep)
@@ -219,7 +259,7 @@ class JobRun:
         kept.keep_fitted(seed, choice, self.protocol.state(predictor))  # type: ignore[attr-defined]
         return predictor
 
-    def _predict(self, work: list[Work], sealed: SealedTest, cache: Path) -> dict[tuple[str, int], NDArray[np.int64]]:
+    def _predict(self, work: list[Work], sealed: SealedTest) -> dict[tuple[str, int], NDArray[np.int64]]:
         """Streams the test images once, through every classifier of every task."""
         searches = {item.task.name: item.search for item in work if item.search is not None}
         predictors = {(item.task.name, seed): p for item in work for seed, p in item.predictors.items()}
@@ -229,12 +269,13 @@ class JobRun:
         start = time.perf_counter()
         speed = None
         if self.protocol.consumes == "features":
-            features = cached_features(self.bench, images, cache / "features")
+            features = cached_features(self.bench, images, self.settings.features_folder())
             speed = images.speed(time.perf_counter() - start)
             predicted = _classes(predictors, features.chunks(self.bench.device))
         else:
 
             def stream(batch_size: int) -> dict[tuple[str, int], NDArray[np.int64]]:
+                self.bench.batch_size = batch_size
                 inputs = batches(images, self.bench.backbone.transform, self.bench.device, batch_size)
                 return _classes(predictors, (batch for _, batch in self._reported(inputs, len(images))))
 

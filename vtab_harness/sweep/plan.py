@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from vtab_harness.api.executors import Job
+from vtab_harness.api.errors import DataError
+from vtab_harness.api.executors import Job, Passed
 from vtab_harness.api.tasks import Task
+from vtab_harness.data.learning import LearningSet
 from vtab_harness.engine.workbench import Workbench
 from vtab_harness.sweep.job import JobRun
 from vtab_harness.sweep.settings import SweepSettings
@@ -31,6 +33,8 @@ class PlannedJob:
             which classes may fall short of, at most.
         training_images: Images through forward and backward pass, at most.
         seconds: Estimated from a short measurement, or None where it was not asked for.
+        prepared: Whether the data are prepared; else what is finished cannot be known yet and counts as missing.
+        passed_over: Records that are there and do not answer what is asked.
     """
 
     job: Job
@@ -40,6 +44,8 @@ class PlannedJob:
     forward_images: int
     training_images: int
     seconds: float | None = None
+    prepared: bool = True
+    passed_over: tuple[Passed, ...] = ()
 
 
 def make_jobs(backbones: Sequence[str], tasks: Sequence[Task], settings: SweepSettings) -> list[Job]:
@@ -67,20 +73,29 @@ def plan(jobs: Sequence[Job], estimate_time: bool = False) -> list[PlannedJob]:
     """
     planned = []
     rates: dict[str, float] = {}
+    data: dict[tuple[str, ...], Mapping[str, LearningSet] | None] = {}
     for job in jobs:
         run = JobRun(job)
-        work = run.open_work()
-        image_set = run.tasks[0].image_set
-        test = image_set.size("test")
-        sizes = [run.learning_sizes(item.task) for item in work]
-        missing = sum(len(item.seeds) for item in work)
+        if job.tasks not in data:
+            data[job.tasks] = _find_data(run)
+        learning = data[job.tasks]
+        # Which record answers is known once the data are: their very keys, labels and pixels are part of it.
+        work = None if learning is None else run.open_work(run.all_work(learning))
+        todo = (
+            [(task, len(run.seeds)) for task in run.tasks]
+            if work is None
+            else [(item.task, len(item.seeds)) for item in work]
+        )
+        test = run.tasks[0].image_set.size("test")
+        sizes = [run.learning_sizes(task) for task, _ in todo]
+        missing = sum(seeds for _, seeds in todo)
         training = sum(
-            run.protocol.training_images(train, train + validation, len(item.seeds))
-            for item, (train, validation) in zip(work, sizes, strict=True)
+            run.protocol.training_images(train, train + validation, seeds)
+            for (_, seeds), (train, validation) in zip(todo, sizes, strict=True)
         )
         # Each split is gone through once, whichever of the tasks share it.
-        forward = sum({run.learning_splits(item.task): sum(of) for item, of in zip(work, sizes, strict=True)}.values())
-        forward += test if work else 0
+        forward = sum({run.learning_splits(task): sum(of) for (task, _), of in zip(todo, sizes, strict=True)}.values())
+        forward += test if todo else 0
         if run.protocol.consumes == "images":
             forward = test * missing + sum(validation for _, validation in sizes) * len(run.protocol.grid())
         seconds = None
@@ -89,9 +104,19 @@ def plan(jobs: Sequence[Job], estimate_time: bool = False) -> list[PlannedJob]:
                 rates[job.backbone] = forward_rate(run.bench)
             seconds = (forward + TRAINING_COST * training) / rates[job.backbone]
         finished = len(run.tasks) * len(run.seeds) - missing
-        trials = len(run.protocol.grid()) * len(work)
-        planned.append(PlannedJob(job, finished, missing, trials, forward, training, seconds))
+        trials = len(run.protocol.grid()) * len(todo)
+        passed = tuple(run.passed_over)
+        known = learning is not None
+        planned.append(PlannedJob(job, finished, missing, trials, forward, training, seconds, known, passed))
     return planned
+
+
+def _find_data(run: JobRun) -> Mapping[str, LearningSet] | None:
+    try:
+        return run.find_data()
+    except DataError:
+        # Its own job will say so; the others are not affected.
+        return None
 
 
 def forward_rate(bench: Workbench) -> float:

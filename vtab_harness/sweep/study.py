@@ -11,7 +11,7 @@ from typing import Any
 from vtab_harness.api.errors import OptionError
 from vtab_harness.data.selection import TrainExamples
 from vtab_harness.registry import near_names
-from vtab_harness.sweep.settings import SweepSettings
+from vtab_harness.sweep.settings import MOST_SEEDS, SweepSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,11 @@ class Study:
         device: See `SweepSettings`; so for the rest.
         precision: See there.
         compile: See there.
+        tf32: See there.
+        deterministic: See there.
         batch_size: See there.
+        micro_batch: See there.
+        variant: See there.
         results: See there.
         cache: See there.
         data: See there.
@@ -46,7 +50,11 @@ class Study:
     device: str = "auto"
     precision: str = "auto"
     compile: bool | None = None
+    tf32: bool = False
+    deterministic: bool = False
     batch_size: int = 64
+    micro_batch: int | None = None
+    variant: str | None = None
     results: Path = Path("results")
     cache: Path | None = None
     data: tuple[Path, ...] = ()
@@ -115,7 +123,11 @@ class Study:
             device=self.device,
             precision=self.precision,
             compile=self.compile,
+            tf32=self.tf32,
+            deterministic=self.deterministic,
             batch_size=self.batch_size,
+            micro_batch=self.micro_batch,
+            variant=self.variant,
             results=self.results,
             cache=self.cache,
             data=self.data,
@@ -132,7 +144,10 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "train_examples": (int, str),
     "seeds": (int, list, str),
     "compile": (bool,),
+    "tf32": (bool,),
+    "deterministic": (bool,),
     "batch_size": (int,),
+    "micro_batch": (int,),
 }
 
 
@@ -160,4 +175,6 @@ def _seeds(value: Any) -> tuple[int, ...]:
         raise OptionError(f"--seeds {value}: expected a number of seeds, or a list such as 0,1,2.") from error
     if count < 1:
         raise OptionError(f"--seeds {value}: expected at least one seed.")
+    if count > MOST_SEEDS:
+        raise OptionError(f"--seeds {value}: at most {MOST_SEEDS:,} seeds.")
     return tuple(range(count))

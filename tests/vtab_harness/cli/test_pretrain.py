@@ -101,7 +101,7 @@ def test_watch_evaluates_every_checkpoint_once(tmp_path: Path, writer: Any, cach
     arguments = ["watch", str(run), "--task", "mini_digits", "--protocol", "knn", "--cache", str(cache)]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
-    records = sorted((run / "results").rglob("seed0.json"))
+    records = sorted((run / "results").rglob("seed0-*.json"))
     steps = {json.loads(path.read_text())["backbone"]["spec"].rpartition("/")[2] for path in records}
     assert steps == {"step-00000001", "step-00000002"}
     before = [path.stat().st_mtime_ns for path in records]

@@ -52,17 +52,18 @@ def test_same_command_again_skips_what_is_finished(
 def test_record_says_where_the_number_comes_from(finished: tuple[Path, str]) -> None:
     results, _ = finished
     for _, record in Store(results):
-        assert record.data["variant"]
-        assert set(record.data["fingerprints"]["test"]) == {"keys", "labels", "pixels"}
-        assert len(record.search["trials"]) >= 20
-        assert record.environment["versions"]["torch"]
-        assert {"search", "fit", "test"} <= record.run["seconds"].keys()
+        assert record.identity.data.variant
+        test = record.identity.data.splits["test"]
+        assert all(len(sha256) == 64 for sha256 in (test.keys, test.labels, test.pixels))
+        assert len(record.trials()) >= 20
+        assert record.environment.versions["torch"]
+        assert {"search", "fit", "test"} <= record.run.seconds.keys()
         assert record.score is not None
-        assert record.score["examples"] == 2000
+        assert record.score.examples == 2000
 
 
 def test_show_and_its_json(finished: tuple[Path, str]) -> None:
-    path = next(finished[0].rglob("seed0.json"))
+    path = next(finished[0].rglob("seed0-*.json"))
     shown = vtab("show", str(path))
     assert shown.returncode == 0
     assert "accuracy" in shown.stdout
@@ -167,5 +168,5 @@ def test_every_trial_diverging_is_a_record_and_not_a_zero(tmp_path: Path, cache:
     ((path, record),) = Store(tmp_path / "results")
     assert record.status == "diverged"
     assert record.score is None
-    assert record.search["trials"][0]["diverged_at"] is not None
+    assert record.trials()[0].diverged_at is not None
     assert vtab("show", str(path)).returncode == 0

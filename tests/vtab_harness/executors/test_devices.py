@@ -4,6 +4,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from vtab_harness.api.executors import Job, JobOutcome
 from vtab_harness.executors.devices import Devices
 from vtab_harness.executors.local import Local
@@ -13,7 +15,7 @@ from vtab_harness.sweep.settings import SweepSettings
 
 
 def tell_device(job: Job) -> JobOutcome:
-    return JobOutcome(job, records=(job.settings.device, str(os.getpid())))
+    return JobOutcome(job, records=(str(job.device), str(os.getpid())))
 
 
 def die(job: Job) -> JobOutcome:
@@ -25,11 +27,21 @@ def test_every_process_has_its_own_device_and_jobs_come_back_as_given() -> None:
     jobs = [Job(f"b{i}", ("t",), SweepSettings(device="auto")) for i in range(6)]
     outcomes = list(Devices(["cpu", "mps"]).run(jobs, tell_device))
     assert sorted(o.job.backbone for o in outcomes) == [job.backbone for job in jobs]
-    assert all(outcome.job.settings.device == "auto" for outcome in outcomes)
+    assert all(
+        outcome.job == job for outcome, job in zip(sorted(outcomes, key=lambda o: o.job.backbone), jobs, strict=True)
+    )
     by_process = {outcome.records[1]: outcome.records[0] for outcome in outcomes}
     assert str(os.getpid()) not in by_process
     assert set(by_process.values()) <= {"cpu", "mps"}
     assert len(set(by_process.values())) == len(by_process)
+
+
+def test_the_device_that_was_asked_for_is_the_one_that_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan for the CPU must not run on GPUs, nor one for a single GPU on all of them."""
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    for asked, devices in {"cpu": {"cpu"}, "cuda:2": {"cuda:2"}}.items():
+        jobs = [Job(f"b{i}", ("t",), SweepSettings(device=asked)) for i in range(2)]
+        assert {outcome.records[0] for outcome in Devices().run(jobs, tell_device)} == devices
 
 
 def test_a_killed_process_is_an_error_of_its_jobs_and_not_a_crash() -> None:

@@ -1,6 +1,5 @@
 """`--train-examples`: results on other numbers of labels, from end to end, and that they never meet those on 1000."""
 
-import json
 import sys
 import warnings
 from collections.abc import Callable
@@ -70,16 +69,12 @@ def test_scores_are_those_of_scikit_learn_on_the_same_examples(text: str, tmp_pa
         expected = reference.predict(test)
         assert read_predictions(path, record)["predicted"].tolist() == expected.tolist()
         assert record.accuracy == pytest.approx((expected == labels).mean())
-        assert set(record.data["fingerprints"]) == {*found.splits, "test"}
-        assert record.train_examples == text
-        if text == "1000":
-            assert "train_examples" not in record.protocol
-            assert "learned_from" not in record.data
-        else:
-            assert record.data["learned_from"] == found.summary()
-            assert record.protocol["identity"].endswith(f"-{text}")
-            assert path.parent.name == record.protocol["identity"]
-            assert Record.from_json(json.loads(path.read_text())).as_json() == record.as_json()
+        assert set(record.identity.data.splits) == {*found.splits, "test"}
+        assert record.identity.labels.examples == text
+        assert record.learned_from == found.summary()
+        assert record.identity.protocol_name.endswith("" if text == "1000" else f"-{text}")
+        assert path.parent.name == record.identity.protocol_name
+        assert Record.parse(path.read_bytes()) == record
 
 
 @pytest.mark.usefixtures("small_tasks")
@@ -87,20 +82,20 @@ def test_results_lie_apart_and_none_is_taken_for_another(tmp_path: Path, small_c
     texts = ("1000", "all", "60", "5-shot", "2-shot")
     first = {text: evaluate(tmp_path, small_cache, text) for text in texts}
     assert len(list(Store(tmp_path))) == 2 * len(texts)
-    assert len({record.protocol["identity"] for records in first.values() for record in records}) == len(texts)
+    assert len({record.identity.protocol_name for records in first.values() for record in records}) == len(texts)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")}
     for text in texts:
         assert [r.as_json() for r in evaluate(tmp_path, small_cache, text)] == [r.as_json() for r in first[text]]
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")} == before
     modified = evaluate(tmp_path, small_cache, "5-shot", settings={"k": 1})
-    assert modified[0].protocol["identity"] not in {records[0].protocol["identity"] for records in first.values()}
+    assert modified[0].identity.protocol_name not in {records[0].identity.protocol_name for records in first.values()}
 
 
 @pytest.mark.usefixtures("small_tasks")
 def test_features_are_computed_of_the_chosen_images_only(tmp_path: Path) -> None:
     records = evaluate(tmp_path / "results", tmp_path / "cache", "5-shot")
     rows = [path.stat().st_size // (4 * 64 * 64 * 3) for path in (tmp_path / "cache" / "features").glob("*.f32")]
-    learned = [record.data["learned_from"][part] for record in records for part in ("train", "validation")]
+    learned = [n for record in records for n in (record.learned_from.train, record.learned_from.validation)]
     assert sorted(rows) == sorted([*learned, 30])
 
 
@@ -211,7 +206,7 @@ def test_command_line_from_plan_to_show(
     _, again, errors = vtab("run", "--study", "study.toml")
     assert "0 results to compute, 2 there already" in errors
     assert again == done
-    path = next((tmp_path / "results").rglob("small_rare/linear-v1-5-shot/seed0.json"))
+    path = next((tmp_path / "results").rglob("small_rare/linear-v1-5-shot/seed0-*.json"))
     assert "5-shot: 16 to train, 4 to choose" in vtab("show", str(path))[1]
     # Options win over the file.
     more = ("run", "--study", "study.toml", "--train-examples", "60", "--task", "small_shade")
