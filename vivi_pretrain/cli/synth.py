@@ -29,8 +29,8 @@ def synth(
 ) -> None:
     """Draw videos: several shots of one scene each, with other camera, light and pose, and their true boundaries."""
     from vivi_pretrain.cli.count_bar import CountBar
-    from vivi_pretrain.video.synthetic.settings import SynthSettings
-    from vivi_pretrain.video.synthetic.synthesise import TRUTH, synthesise
+    from vivi_pretrain.synthetic.settings import SynthSettings
+    from vivi_pretrain.synthetic.synthesise import TRUTH, synthesise
 
     settings = SynthSettings(videos, seed, size, fps, shots, shortest, longest, fades, quality)
     count = os.cpu_count() or 1 if workers is None else workers

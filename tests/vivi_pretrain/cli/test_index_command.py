@@ -6,8 +6,8 @@ from typer.testing import CliRunner
 
 from vivi_pretrain.cli import index, synth  # noqa: F401  they register themselves; a lone command would have no name
 from vivi_pretrain.cli.app import app
+from vivi_pretrain.synthetic.encode import encoded
 from vivi_pretrain.video.index_file import read_index
-from vivi_pretrain.video.synthetic.encode import encoded
 from vtab_harness.api.errors import DataError, OptionError
 
 

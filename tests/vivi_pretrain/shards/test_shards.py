@@ -29,9 +29,9 @@ from vivi_pretrain.shards.reader import ShardSet
 from vivi_pretrain.shards.settings import ShardSettings
 from vivi_pretrain.shards.tar_file import TarWriter, member_bytes
 from vivi_pretrain.shards.writer import write_shards
+from vivi_pretrain.synthetic.settings import SynthSettings, planned
+from vivi_pretrain.synthetic.synthesise import synthesise
 from vivi_pretrain.video.decode import frames
-from vivi_pretrain.video.synthetic.settings import SynthSettings, planned
-from vivi_pretrain.video.synthetic.synthesise import synthesise
 from vtab_harness.api.errors import DataError, OptionError, StorageError
 
 VIDEOS = SynthSettings(videos=5, size=40, shots=3, shortest=1.0, longest=3.0)

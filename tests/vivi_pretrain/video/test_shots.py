@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vivi_pretrain.synthetic.settings import SynthSettings, planned
+from vivi_pretrain.synthetic.synthesise import synthesise
 from vivi_pretrain.video.decode import Frame, frames
 from vivi_pretrain.video.shots import DETECTORS, SHORT_SIDE, ShotSettings, detect_shots
-from vivi_pretrain.video.synthetic.settings import SynthSettings, planned
-from vivi_pretrain.video.synthetic.synthesise import synthesise
 from vtab_harness.api.errors import OptionError
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from vivi_pretrain.video.synthetic.objects import Sprite
-from vivi_pretrain.video.synthetic.textures import TILE, Field, noise, tile
+from vivi_pretrain.synthetic.objects import Sprite
+from vivi_pretrain.synthetic.textures import TILE, Field, noise, tile
 
 
 def backdrop(rng: np.random.Generator, palette: list[Field], side: int) -> Sprite:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vivi_pretrain.video.synthetic.textures import TILE, Field, colour, tile
+from vivi_pretrain.synthetic.textures import TILE, Field, colour, tile
 
 Sprite = NDArray[np.uint8]
 _FINE = 2

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from vivi_pretrain.video.synthetic.encode import encoded
-from vivi_pretrain.video.synthetic.scene import frames
-from vivi_pretrain.video.synthetic.settings import SynthSettings, planned
-from vivi_pretrain.video.synthetic.synthesise import synthesise
+from vivi_pretrain.synthetic.encode import encoded
+from vivi_pretrain.synthetic.scene import frames
+from vivi_pretrain.synthetic.settings import SynthSettings, planned
+from vivi_pretrain.synthetic.synthesise import synthesise
 from vtab_harness.api.errors import OptionError, StorageError
 
 SMALL = SynthSettings(videos=2, size=48, shots=3, shortest=0.75, longest=1.5)

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vivi_pretrain.video.synthetic.backdrop import backdrop
-from vivi_pretrain.video.synthetic.objects import Light, Object, Sprite, random_object, rotation
-from vivi_pretrain.video.synthetic.settings import FADE_FRAMES, SynthSettings, generator, planned
-from vivi_pretrain.video.synthetic.textures import Field, colour
+from vivi_pretrain.synthetic.backdrop import backdrop
+from vivi_pretrain.synthetic.objects import Light, Object, Sprite, random_object, rotation
+from vivi_pretrain.synthetic.settings import FADE_FRAMES, SynthSettings, generator, planned
+from vivi_pretrain.synthetic.textures import Field, colour
 
 _REACH = 2.2
 """Half the side of the ground; a frame shows from -1 to 1 at zoom 1."""

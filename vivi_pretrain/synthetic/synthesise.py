@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from pathlib import Path
 
-from vivi_pretrain.video.synthetic.settings import SynthSettings, planned
+from vivi_pretrain.synthetic.settings import SynthSettings, planned
 from vivi_pretrain.video.workers import process_pool
 from vtab_harness.api.errors import OptionError, StorageError
 from vtab_harness.store import storage_errors, write_atomically
@@ -120,8 +120,8 @@ def _make(out: Path, settings: SynthSettings, number: int) -> None:
     """Draws and encodes one video; also runs in worker processes."""
     import cv2
 
-    from vivi_pretrain.video.synthetic.encode import encoded
-    from vivi_pretrain.video.synthetic.scene import frames
+    from vivi_pretrain.synthetic.encode import encoded
+    from vivi_pretrain.synthetic.scene import frames
 
     # One thread a process, here and in the encoder: videos are made side by side.
     cv2.setNumThreads(1)
