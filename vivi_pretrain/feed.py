@@ -10,11 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from vivi_pretrain.data.labelled_images import LabelledImages, find_labelled_images
+from vivi_pretrain.data.loading.labelled_loader import LabelledBatch, LabelledLoader, LabelledSettings
+from vivi_pretrain.data.loading.settings import ShotSettings
+from vivi_pretrain.data.loading.shot_loader import ShotBatch, ShotLoader
 from vivi_pretrain.distributed import Ranks
-from vivi_pretrain.loading.labelled import LabelledBatch, LabelledLoader, LabelledSettings
-from vivi_pretrain.loading.labelled_images import LabelledImages, find_labelled_images
-from vivi_pretrain.loading.loader import ShotBatch, ShotLoader
-from vivi_pretrain.loading.settings import ShotSettings
 from vivi_pretrain.settings import PretrainSettings
 from vivi_pretrain.shards.reader import ShardSet
 from vtab_harness.api.errors import OptionError

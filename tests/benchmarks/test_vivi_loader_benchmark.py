@@ -16,12 +16,12 @@ import torch
 from made_shards import SHOTS, write_shard
 from PIL import Image
 
-from vivi_pretrain.loading.ahead import available_cores
-from vivi_pretrain.loading.loader import ShotLoader
-from vivi_pretrain.loading.settings import ShotSettings
-from vivi_pretrain.views.apply import apply_views
-from vivi_pretrain.views.parameters import draw_uniforms, views_from_uniforms
-from vivi_pretrain.views.settings import ViewSettings
+from vivi_pretrain.data.loading.prefetch import available_cores
+from vivi_pretrain.data.loading.settings import ShotSettings
+from vivi_pretrain.data.loading.shot_loader import ShotLoader
+from vivi_pretrain.data.views.apply import apply_views
+from vivi_pretrain.data.views.parameters import draw_uniforms, views_from_uniforms
+from vivi_pretrain.data.views.settings import ViewSettings
 
 pytestmark = pytest.mark.benchmark_suite
 

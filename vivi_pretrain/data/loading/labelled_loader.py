@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from vivi_pretrain.loading.ahead import Making, split
-from vivi_pretrain.loading.decode import padded_size, place
-from vivi_pretrain.loading.epochs import EpochOrder
-from vivi_pretrain.loading.labelled_images import ImagePlace, LabelledImages
-from vivi_pretrain.loading.step_loader import StepLoader
-from vivi_pretrain.loading.streams import Stream, rank_slice
-from vivi_pretrain.loading.transfer import Moving
+from vivi_pretrain.data.labelled_images import ImagePlace, LabelledImages
+from vivi_pretrain.data.loading.epochs import EpochOrder
+from vivi_pretrain.data.loading.jpeg import padded_size, place
+from vivi_pretrain.data.loading.prefetch import Making, split
+from vivi_pretrain.data.loading.step_loader import StepLoader
+from vivi_pretrain.data.loading.transfer import Moving
+from vivi_pretrain.data.randomness import Stream, rank_slice
 from vtab_harness.api.errors import DataError, OptionError
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from vivi_pretrain.loading.ahead import BatchesAhead, Making, split, worker_count
+from vivi_pretrain.data.loading.prefetch import BatchesAhead, Making, split, worker_count
 
 
 def ahead_of(make: Callable[[int], Making[int]], workers: int = 3, ahead: int = 2) -> BatchesAhead[int]:

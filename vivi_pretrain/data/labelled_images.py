@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vivi_pretrain.loading.streams import Stream, generator
+from vivi_pretrain.data.randomness import Stream, generator
 from vtab_harness.api.errors import DataError, OptionError
 
 _ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")

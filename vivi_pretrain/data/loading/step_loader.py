@@ -8,8 +8,8 @@ from typing import Generic, Self, TypeVar
 
 import torch
 
-from vivi_pretrain.loading.ahead import BatchesAhead, Making, worker_count
-from vivi_pretrain.loading.transfer import Transfer
+from vivi_pretrain.data.loading.prefetch import BatchesAhead, Making, worker_count
+from vivi_pretrain.data.loading.transfer import Transfer
 
 Made = TypeVar("Made")
 Batch = TypeVar("Batch")

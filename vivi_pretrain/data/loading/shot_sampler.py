@@ -8,9 +8,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vivi_pretrain.loading.epochs import EpochOrder
-from vivi_pretrain.loading.settings import Policy, ShotSettings
-from vivi_pretrain.loading.streams import Stream, generator
+from vivi_pretrain.data.loading.epochs import EpochOrder
+from vivi_pretrain.data.loading.settings import Policy, ShotSettings
+from vivi_pretrain.data.randomness import Stream, generator
 from vtab_harness.api.errors import DataError
 
 

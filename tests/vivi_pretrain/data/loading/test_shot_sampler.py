@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import chisquare
 
-from vivi_pretrain.loading.epochs import EpochOrder
-from vivi_pretrain.loading.settings import ShotSettings
-from vivi_pretrain.loading.shot_sampler import ShotSampler, sample_shots
-from vivi_pretrain.loading.streams import Stream, generator, rank_slice
+from vivi_pretrain.data.loading.epochs import EpochOrder
+from vivi_pretrain.data.loading.settings import ShotSettings
+from vivi_pretrain.data.loading.shot_sampler import ShotSampler, sample_shots
+from vivi_pretrain.data.randomness import Stream, generator, rank_slice
 from vtab_harness.api.errors import DataError, OptionError
 
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from vivi_pretrain.views import apply
-from vivi_pretrain.views.apply import apply_views
-from vivi_pretrain.views.colour import hsv_to_rgb, rgb_to_hsv, shift_colours
-from vivi_pretrain.views.parameters import ViewParameters, draw_views
-from vivi_pretrain.views.settings import ViewSettings
+from vivi_pretrain.data.views import apply
+from vivi_pretrain.data.views.apply import apply_views
+from vivi_pretrain.data.views.colour import hsv_to_rgb, rgb_to_hsv, shift_colours
+from vivi_pretrain.data.views.parameters import ViewParameters, draw_views
+from vivi_pretrain.data.views.settings import ViewSettings
 
 
 def shifted(pixel: NDArray[np.float64], colours: NDArray[np.float64]) -> tuple[float, float, float]:

@@ -12,9 +12,9 @@ import simplejpeg
 import torch
 from numpy.typing import NDArray
 
-from vivi_pretrain.loading.loader import ShotBatch, ShotLoader
-from vivi_pretrain.loading.settings import ShotSettings
-from vivi_pretrain.loading.shot_sampler import Shots, sample_shots
+from vivi_pretrain.data.loading.settings import ShotSettings
+from vivi_pretrain.data.loading.shot_loader import ShotBatch, ShotLoader
+from vivi_pretrain.data.loading.shot_sampler import Shots, sample_shots
 from vtab_harness.api.errors import DataError, OptionError
 
 VIDEOS = [[5, 4], [4, 6, 4], [8, 3, 4], [4, 4, 4, 4], [5, 5], [9, 4], [4, 4]]

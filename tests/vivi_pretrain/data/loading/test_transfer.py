@@ -4,7 +4,7 @@ import gc
 
 import torch
 
-from vivi_pretrain.loading.transfer import Transfer
+from vivi_pretrain.data.loading.transfer import Transfer
 
 
 def test_memory_that_is_held_is_never_handed_out_again() -> None:

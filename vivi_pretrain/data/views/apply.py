@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vivi_pretrain.views.colour import shift_colours
-from vivi_pretrain.views.parameters import ViewParameters, ViewTensors
+from vivi_pretrain.data.views.colour import shift_colours
+from vivi_pretrain.data.views.parameters import ViewParameters, ViewTensors
 
 _CHUNK = 1 << 15
 """Pixels per thread that a CPU works on at a time: the two dozen passes over them then stay in its cache."""

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from vivi_pretrain.loading.streams import Stream, generator
+from vivi_pretrain.data.randomness import Stream, generator
 from vtab_harness.api.errors import DataError
 
 

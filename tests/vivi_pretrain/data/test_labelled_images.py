@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from vivi_pretrain.loading.labelled import LabelledBatch, LabelledLoader, LabelledSettings
-from vivi_pretrain.loading.labelled_images import LabelledImages, find_labelled_images
+from vivi_pretrain.data.labelled_images import LabelledImages, find_labelled_images
+from vivi_pretrain.data.loading.labelled_loader import LabelledBatch, LabelledLoader, LabelledSettings
 from vtab_harness.api.errors import DataError, OptionError
 
 

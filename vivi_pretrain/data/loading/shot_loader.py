@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vivi_pretrain.loading.ahead import Making, split
-from vivi_pretrain.loading.decode import decode_into, decode_on_gpu, header_size, padded_size
-from vivi_pretrain.loading.settings import ShotSettings
-from vivi_pretrain.loading.shot_sampler import Eligibility, ShotChoice, Shots, ShotSampler
-from vivi_pretrain.loading.step_loader import StepLoader
-from vivi_pretrain.loading.streams import rank_slice
-from vivi_pretrain.loading.transfer import Moving
+from vivi_pretrain.data.loading.jpeg import decode_into, decode_on_gpu, header_size, padded_size
+from vivi_pretrain.data.loading.prefetch import Making, split
+from vivi_pretrain.data.loading.settings import ShotSettings
+from vivi_pretrain.data.loading.shot_sampler import Eligibility, ShotChoice, Shots, ShotSampler
+from vivi_pretrain.data.loading.step_loader import StepLoader
+from vivi_pretrain.data.loading.transfer import Moving
+from vivi_pretrain.data.randomness import rank_slice
 
 
 class FrameStore(Protocol):

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import kstest
 
-from vivi_pretrain.views.parameters import draw_uniforms, draw_views, numbers_per_view, views_from_uniforms
-from vivi_pretrain.views.settings import ViewSettings
+from vivi_pretrain.data.views.parameters import draw_uniforms, draw_views, numbers_per_view, views_from_uniforms
+from vivi_pretrain.data.views.settings import ViewSettings
 from vtab_harness.api.errors import OptionError
 
 

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vivi_pretrain.loading.streams import Stream, generator
-from vivi_pretrain.views.settings import ViewSettings
+from vivi_pretrain.data.randomness import Stream, generator
+from vivi_pretrain.data.views.settings import ViewSettings
 
 _OF_BOX = 4
 _OF_REST = 8
