@@ -13,11 +13,11 @@ from vivi_pretrain.losses.gathering import all_gather_with_gradient, first_row
 from vivi_pretrain.losses.prediction import prediction
 from vivi_pretrain.losses.rotation import rotation
 from vivi_pretrain.losses.shot_order import shot_order
-from vivi_pretrain.losses.spread import embedding_spread
 from vivi_pretrain.losses.supervised import supervised
 from vivi_pretrain.losses.term import LossTerm
 from vivi_pretrain.model.vivi_model import Outputs
 from vivi_pretrain.settings import PretrainSettings
+from vivi_pretrain.watching.spread import embedding_spread
 
 # Pairs of so many embeddings are measured for the spread.
 SPREAD_SAMPLE = 512

@@ -19,7 +19,6 @@ from vivi_pretrain.distributed import Ranks, joined
 from vivi_pretrain.errors import DivergedError, Preempted
 from vivi_pretrain.feed import Feed, StepBatch
 from vivi_pretrain.inputs import InputMaker
-from vivi_pretrain.metrics import Meter, MetricLog
 from vivi_pretrain.model.build import build_model
 from vivi_pretrain.objective import objective
 from vivi_pretrain.progress import TrainingProgress
@@ -27,6 +26,7 @@ from vivi_pretrain.run_folder import RunFolder
 from vivi_pretrain.schedule import learning_rate
 from vivi_pretrain.settings import MAY_CHANGE, PretrainSettings
 from vivi_pretrain.stopping import StopSignal
+from vivi_pretrain.watching.metrics import Meter, MetricLog
 from vtab_harness.api.errors import OptionError, StorageError
 from vtab_harness.engine.device import autocast, resolve_precision
 from vtab_harness.sweep.environment import commit, versions

@@ -16,6 +16,6 @@ def plot(
     out: Annotated[Path | None, typer.Option(help="PNG, SVG or PDF file (RUN/curves.png).")] = None,
 ) -> None:
     """Draw losses, accuracies, the spread of features, and speed over the steps of a run."""
-    from vivi_pretrain.curves import plot_run
+    from vivi_pretrain.watching.curves import plot_run
 
     typer.echo(plot_run(run, out or run / "curves.png"))

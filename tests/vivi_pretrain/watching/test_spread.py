@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vivi_pretrain.losses.spread import embedding_spread
+from vivi_pretrain.watching.spread import embedding_spread
 
 
 @given(seed=st.integers(0, 2**31), count=st.integers(2, 12), size=st.integers(2, 8))

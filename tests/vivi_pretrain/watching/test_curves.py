@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from vivi_pretrain.curves import plot_run
+from vivi_pretrain.watching.curves import plot_run
 from vtab_harness.api.errors import DataError, OptionError, StorageError
 
 

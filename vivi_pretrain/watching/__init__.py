@@ -1,0 +1,1 @@
+"""What a run is watched by: metrics and their log, the spread of embeddings, curves."""
