@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from vivi_pretrain.losses.term import full_precision, widened
+from vivi_pretrain.terms.term import full_precision, widened
 
 
 @torch.no_grad()

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vivi_pretrain.losses.rotation import rotation
-from vivi_pretrain.losses.shot_order import shot_order
-from vivi_pretrain.losses.supervised import supervised
+from vivi_pretrain.terms.rotation import rotation
+from vivi_pretrain.terms.shot_order import shot_order
+from vivi_pretrain.terms.supervised import supervised
 
 LOSSES = [(rotation, 4, "rotation_accuracy"), (shot_order, 2, "order_accuracy"), (supervised, 7, "class_accuracy")]
 

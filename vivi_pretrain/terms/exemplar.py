@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from vivi_pretrain.losses.term import LossTerm, full_precision, share, widened
+from vivi_pretrain.terms.term import LossTerm, full_precision, share, widened
 
 SMALLEST_SQUARE = 1e-12
 

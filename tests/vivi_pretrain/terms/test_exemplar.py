@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from vivi_pretrain.losses.exemplar import batch_hard, semi_hard
+from vivi_pretrain.terms.exemplar import batch_hard, semi_hard
 
 SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(2, 4), st.integers(2, 5))
 SEEDS = st.integers(0, 2**31)

@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from vivi_pretrain.losses.term import widened
+from vivi_pretrain.terms.term import widened
 
 
 class _AllGather(torch.autograd.Function):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vivi_pretrain.losses.rotated_copies import rotated_copies
+from vivi_pretrain.terms.rotated_copies import rotated_copies
 
 
 def test_copies_and_labels() -> None:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vivi_pretrain.losses.prediction import prediction
+from vivi_pretrain.terms.prediction import prediction
 
 
 def _draw(*shape, seed=0, scale=1.0):

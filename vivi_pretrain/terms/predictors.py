@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from vivi_pretrain.model.heads import linear, mlp
+from vivi_pretrain.terms.heads import linear, mlp
 
 Predictor = Literal["mlp", "lstm"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from vivi_pretrain.losses.gathering import all_gather_with_gradient, first_row
+from vivi_pretrain.terms.gathering import all_gather_with_gradient, first_row
 
 SCRIPT = Path(__file__).with_name("joint_gradients.py")
 

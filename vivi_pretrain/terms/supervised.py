@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from vivi_pretrain.losses.term import LossTerm, full_precision, share, widened
+from vivi_pretrain.terms.term import LossTerm, full_precision, share, widened
 
 
 def supervised(logits: Tensor, labels: Tensor) -> LossTerm:

@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vivi_pretrain.model.heads import OrderHead
 from vivi_pretrain.model.pooling import build_pooling
-from vivi_pretrain.model.predictors import build_predictor
+from vivi_pretrain.terms.heads import OrderHead
+from vivi_pretrain.terms.predictors import build_predictor
 
 SEEDS = st.integers(0, 2**31)
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from vivi_pretrain.losses.term import LossTerm, full_precision, share, widened
+from vivi_pretrain.terms.term import LossTerm, full_precision, share, widened
 
 
 def prediction(

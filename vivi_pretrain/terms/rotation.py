@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from vivi_pretrain.losses.supervised import classification
-from vivi_pretrain.losses.term import LossTerm
+from vivi_pretrain.terms.supervised import classification
+from vivi_pretrain.terms.term import LossTerm
 
 
 def rotation(logits: Tensor, labels: Tensor) -> LossTerm:
