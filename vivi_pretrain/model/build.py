@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from vivi_pretrain.model.encoder import build_encoder, encoder_config
+from vivi_pretrain.encoder.timm_encoder import build_encoder, encoder_config
 from vivi_pretrain.model.vivi_model import ModelSettings, ViviModel
 from vivi_pretrain.settings import PretrainSettings
 from vtab_harness.backbones.options import literal

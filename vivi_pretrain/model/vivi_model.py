@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from vivi_pretrain.model.encoder import feature_size
-from vivi_pretrain.model.pooling import Pooling, build_pooling
+from vivi_pretrain.encoder.pooling import Pooling, build_pooling
+from vivi_pretrain.encoder.timm_encoder import feature_size
 from vivi_pretrain.terms.heads import OrderHead, linear
 from vivi_pretrain.terms.predictors import Predictor, build_predictor
 from vivi_pretrain.terms.rotated_copies import rotated_copies

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vivi_pretrain.model.pooling import build_pooling
+from vivi_pretrain.encoder.pooling import build_pooling
 from vivi_pretrain.terms.heads import OrderHead
 from vivi_pretrain.terms.predictors import build_predictor
 

@@ -8,7 +8,7 @@ import torch
 from timm.layers import StdConv2d
 from torch import nn
 
-from vivi_pretrain.model.encoder import build_encoder, encoder_config, feature_size
+from vivi_pretrain.encoder.timm_encoder import build_encoder, encoder_config, feature_size
 from vtab_harness.api.errors import OptionError, UnknownNameError
 
 
