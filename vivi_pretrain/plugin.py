@@ -40,7 +40,7 @@ class ViviPretrainer:
             Preempted: The run was told to stop and saved its state.
             DivergedError: A loss became non-finite.
         """
-        from vivi_pretrain.trainer import pretrain
+        from vivi_pretrain.training.trainer import pretrain
 
         return pretrain(settings, data, out, preset=self.preset.name)
 

@@ -132,14 +132,14 @@ def test_data_preparation(benchmark: BenchmarkFixture, tmp_path: Path, monkeypat
 
 def test_pretraining_step(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     """Three steps of pretraining ResNet-18 on frames of 64 x 114, views included."""
-    modules = {name: measured(f"vivi_pretrain.{name}") for name in ("feed", "trainer", "settings", "run_folder")}
-    ranks = measured("vivi_pretrain.distributed").Ranks(0, 1, torch.device("cpu"))
-    stop = measured("vivi_pretrain.stopping").StopSignal()
+    modules = {name: measured(f"vivi_pretrain.training.{name}") for name in ("data", "trainer", "run_folder")}
+    ranks = measured("vivi_pretrain.training.ranks").Ranks(0, 1, torch.device("cpu"))
+    stop = measured("vivi_pretrain.training.stopping").StopSignal()
     write_shard(tmp_path, 64, 114)
-    settings = modules["settings"].PretrainSettings(
+    settings = measured("vivi_pretrain.settings").PretrainSettings(
         encoder="resnet18", size=64, videos=4, shots=2, frames=4, predictor="mlp", device="cpu", workers=1
     )
-    with modules["feed"].Feed(settings, tmp_path, ranks) as feed:
+    with modules["data"].Feed(settings, tmp_path, ranks) as feed:
         folder = modules["run_folder"].RunFolder(tmp_path / "run")
         trainer = modules["trainer"].Trainer(settings, feed, folder, ranks, stop, "benchmark")
         with feed.batches(0) as batches:

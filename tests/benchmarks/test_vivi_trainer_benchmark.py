@@ -12,13 +12,13 @@ import pytest
 import torch
 from made_shards import write_shard
 
-from vivi_pretrain.distributed import Ranks
-from vivi_pretrain.feed import Feed
-from vivi_pretrain.objective import objective
-from vivi_pretrain.run_folder import RunFolder
 from vivi_pretrain.settings import PretrainSettings
-from vivi_pretrain.stopping import StopSignal
-from vivi_pretrain.trainer import Trainer
+from vivi_pretrain.training.data import Feed
+from vivi_pretrain.training.objective import objective
+from vivi_pretrain.training.ranks import Ranks
+from vivi_pretrain.training.run_folder import RunFolder
+from vivi_pretrain.training.stopping import StopSignal
+from vivi_pretrain.training.trainer import Trainer
 
 pytestmark = pytest.mark.benchmark_suite
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from vivi_pretrain.presets import PRESETS, SOURCES, page
-from vivi_pretrain.schedule import learning_rate
 from vivi_pretrain.settings import PretrainSettings
+from vivi_pretrain.training.schedule import learning_rate
 from vtab_harness import registry
 from vtab_harness.api.errors import OptionError
 from vtab_harness.overrides import apply_overrides

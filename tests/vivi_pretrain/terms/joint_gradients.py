@@ -12,13 +12,13 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from vivi_pretrain.model.vivi_model import ModelSettings, ViviModel
 from vivi_pretrain.terms.exemplar import batch_hard, semi_hard
 from vivi_pretrain.terms.gathering import all_gather_with_gradient, first_row
 from vivi_pretrain.terms.prediction import prediction
 from vivi_pretrain.terms.rotation import rotation
 from vivi_pretrain.terms.shot_order import shot_order
 from vivi_pretrain.terms.supervised import supervised
+from vivi_pretrain.training.model import ModelSettings, ViviModel
 
 VIDEOS, FRAMES, SIZE, LABELLED, CLASSES = 4, 3, 8, 6, 5
 SMALL = {"identity_size": 7, "shot_size": 6, "predictor_hidden": 5, "order_hidden": 5}

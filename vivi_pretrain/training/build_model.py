@@ -8,8 +8,8 @@ from typing import Any
 from torch import nn
 
 from vivi_pretrain.encoder.timm_encoder import build_encoder, encoder_config
-from vivi_pretrain.model.vivi_model import ModelSettings, ViviModel
 from vivi_pretrain.settings import PretrainSettings
+from vivi_pretrain.training.model import ModelSettings, ViviModel
 from vtab_harness.backbones.options import literal
 from vtab_harness.backbones.spec import parse
 

@@ -11,8 +11,8 @@ from vivi_pretrain.data.randomness import Stream, generator, rank_slice
 from vivi_pretrain.data.views.apply import apply_views
 from vivi_pretrain.data.views.parameters import draw_uniforms, views_from_uniforms
 from vivi_pretrain.data.views.settings import ViewSettings
-from vivi_pretrain.distributed import Ranks
 from vivi_pretrain.settings import PretrainSettings
+from vivi_pretrain.training.ranks import Ranks
 
 
 class InputMaker:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vivi_pretrain.model.vivi_model import Outputs
 from vivi_pretrain.settings import PretrainSettings
 from vivi_pretrain.terms.exemplar import batch_hard, semi_hard
 from vivi_pretrain.terms.gathering import all_gather_with_gradient, first_row
@@ -17,6 +16,7 @@ from vivi_pretrain.terms.rotation import rotation
 from vivi_pretrain.terms.shot_order import shot_order
 from vivi_pretrain.terms.supervised import supervised
 from vivi_pretrain.terms.term import LossTerm
+from vivi_pretrain.training.model import Outputs
 from vivi_pretrain.watching.spread import embedding_spread
 
 # Pairs of so many embeddings are measured for the spread.

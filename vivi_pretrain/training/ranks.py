@@ -11,7 +11,7 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 
-from vivi_pretrain.errors import RankFailedError
+from vivi_pretrain.training.errors import RankFailedError
 from vtab_harness.api.errors import OptionError
 from vtab_harness.engine.device import resolve_device
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from vivi_pretrain import run_folder
-from vivi_pretrain.run_folder import RunFolder
+from vivi_pretrain.training import run_folder
+from vivi_pretrain.training.run_folder import RunFolder
 from vtab_harness.api.errors import CheckpointError, OptionError, StorageError
 
 RUN = {"preset": "p", "settings": {"lr": 0.1, "decay_at": (1, 2), "workers": 2}, "data": {"sha256": "aa"}}

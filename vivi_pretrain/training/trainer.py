@@ -14,18 +14,18 @@ from timm.layers.norm_act import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from vivi_pretrain.checkpoint import Card, write_backbone
-from vivi_pretrain.distributed import Ranks, joined
-from vivi_pretrain.errors import DivergedError, Preempted
-from vivi_pretrain.feed import Feed, StepBatch
-from vivi_pretrain.inputs import InputMaker
-from vivi_pretrain.model.build import build_model
-from vivi_pretrain.objective import objective
-from vivi_pretrain.progress import TrainingProgress
-from vivi_pretrain.run_folder import RunFolder
-from vivi_pretrain.schedule import learning_rate
 from vivi_pretrain.settings import MAY_CHANGE, PretrainSettings
-from vivi_pretrain.stopping import StopSignal
+from vivi_pretrain.training.build_model import build_model
+from vivi_pretrain.training.checkpoint import Card, write_backbone
+from vivi_pretrain.training.data import Feed, StepBatch
+from vivi_pretrain.training.errors import DivergedError, Preempted
+from vivi_pretrain.training.inputs import InputMaker
+from vivi_pretrain.training.objective import objective
+from vivi_pretrain.training.progress import TrainingProgress
+from vivi_pretrain.training.ranks import Ranks, joined
+from vivi_pretrain.training.run_folder import RunFolder
+from vivi_pretrain.training.schedule import learning_rate
+from vivi_pretrain.training.stopping import StopSignal
 from vivi_pretrain.watching.metrics import Meter, MetricLog
 from vtab_harness.api.errors import OptionError, StorageError
 from vtab_harness.engine.device import autocast, resolve_precision

@@ -14,9 +14,9 @@ from vivi_pretrain.data.labelled_images import LabelledImages, find_labelled_ima
 from vivi_pretrain.data.loading.labelled_loader import LabelledBatch, LabelledLoader, LabelledSettings
 from vivi_pretrain.data.loading.settings import ShotSettings
 from vivi_pretrain.data.loading.shot_loader import ShotBatch, ShotLoader
-from vivi_pretrain.distributed import Ranks
 from vivi_pretrain.settings import PretrainSettings
 from vivi_pretrain.shards.reader import ShardSet
+from vivi_pretrain.training.ranks import Ranks
 from vtab_harness.api.errors import OptionError
 
 # Labelled images are reduced to this many times the side of a view before they are cut.

@@ -16,10 +16,10 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from vivi_pretrain import run_folder
-from vivi_pretrain.errors import DivergedError
 from vivi_pretrain.settings import PretrainSettings
-from vivi_pretrain.trainer import pretrain
+from vivi_pretrain.training import run_folder
+from vivi_pretrain.training.errors import DivergedError
+from vivi_pretrain.training.trainer import pretrain
 from vtab_harness.api.errors import DataError, OptionError, StorageError, UnknownNameError
 
 TINY = PretrainSettings(

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from vivi_pretrain.encoder.timm_encoder import build_encoder
-from vivi_pretrain.model.vivi_model import ModelSettings, ViviModel
+from vivi_pretrain.training.model import ModelSettings, ViviModel
 
 SIZE, SMALL = 16, {"identity_size": 9, "shot_size": 8, "predictor_hidden": 7, "order_hidden": 6}
 ALL = [

@@ -17,10 +17,10 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from vivi_pretrain.distributed import Ranks
-from vivi_pretrain.model.build import build_model
 from vivi_pretrain.settings import PretrainSettings
-from vivi_pretrain.trainer import Trainer, pretrain
+from vivi_pretrain.training.build_model import build_model
+from vivi_pretrain.training.ranks import Ranks
+from vivi_pretrain.training.trainer import Trainer, pretrain
 from vtab_harness.api.errors import OptionError
 
 # Layer norm: batch norm would see parts of a batch.
@@ -46,9 +46,9 @@ TINY = PretrainSettings(
 PROGRAM = """
 import json, sys
 from pathlib import Path
-from vivi_pretrain.errors import RankFailedError
+from vivi_pretrain.training.errors import RankFailedError
 from vivi_pretrain.settings import PretrainSettings
-from vivi_pretrain.trainer import pretrain
+from vivi_pretrain.training.trainer import pretrain
 try:
     pretrain(PretrainSettings(**json.loads(sys.argv[1])), Path(sys.argv[2]), Path(sys.argv[3]))
 except RankFailedError as error:
@@ -138,7 +138,7 @@ def test_ranks_agree_only_on_the_same_number(monkeypatch: pytest.MonkeyPatch) ->
         value.copy_(both.max(dim=0).values)
         barrier.wait()
 
-    monkeypatch.setattr("vivi_pretrain.distributed.dist.all_reduce", reduce)
+    monkeypatch.setattr("vivi_pretrain.training.ranks.dist.all_reduce", reduce)
     found: dict[tuple[int, int], bool] = {}
 
     def ask(rank: int, number: int, case: int) -> None:
@@ -158,7 +158,7 @@ def test_sync_batch_norm_is_the_same_network_with_the_same_weights(monkeypatch: 
     settings = replace(
         TINY, encoder="resnetv2_50?layers=(1,1,1,1)&channels=(8,8,8,8)", sync_batch_norm=True, compile=False
     )
-    monkeypatch.setattr("vivi_pretrain.trainer.DistributedDataParallel", lambda network, **options: network)
+    monkeypatch.setattr("vivi_pretrain.training.trainer.DistributedDataParallel", lambda network, **options: network)
     trainer = Trainer.__new__(Trainer)
     built = build_model(settings, None)
     trainer._settings, trainer._model = settings, built.model

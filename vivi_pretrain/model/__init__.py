@@ -1,1 +1,0 @@
-"""The network: frame encoder, pooling, heads and predictors."""

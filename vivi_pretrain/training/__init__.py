@@ -1,0 +1,1 @@
+"""A run: its model, objective and data, the loop, the processes, the folder and its checkpoints."""
