@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
-from vivi_pretrain.presets import PRESETS, Preset
+from vivi_pretrain.presets.paper import PRESETS, Preset
 from vivi_pretrain.settings import PretrainSettings
 
 

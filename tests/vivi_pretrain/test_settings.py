@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vivi_pretrain.presets import PRESETS, SOURCES, page
+from vivi_pretrain.presets.paper import PRESETS, SOURCES, page
 from vivi_pretrain.settings import PretrainSettings
 from vivi_pretrain.training.schedule import learning_rate
 from vtab_harness import registry

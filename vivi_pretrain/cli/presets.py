@@ -10,6 +10,6 @@ from vivi_pretrain.cli.app import app
 @app.command()
 def presets() -> None:
     """Print the presets' page in Markdown: each value with its mark (paper, code, recalled, assumed)."""
-    from vivi_pretrain.presets import page
+    from vivi_pretrain.presets.paper import page
 
     typer.echo(page(), nl=False)
