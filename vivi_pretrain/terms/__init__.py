@@ -1,1 +1,1 @@
-"""Losses, each a module with its formula and source."""
+"""Loss terms, each with its formula and source, and the heads and predictors that they need."""

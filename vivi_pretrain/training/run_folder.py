@@ -23,11 +23,12 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
+from vivi_pretrain.watching.metrics import METRICS
 from vtab_harness.api.errors import CheckpointError, OptionError, StorageError
 from vtab_harness.api.pretrainers import CHECKPOINTS, FINISHED
 from vtab_harness.store import storage_errors, write_atomically
 
-RUN, METRICS, STATE = "run.json", "metrics.jsonl", "state.pt"
+RUN, STATE = "run.json", "state.pt"
 
 
 class RunFolder:

@@ -1,1 +1,1 @@
-"""Videos: finding, decoding, cutting into shots, drawing procedural ones."""
+"""Videos: finding, decoding, cutting into shots."""

@@ -6,8 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from vivi_pretrain.training.run_folder import METRICS
-from vivi_pretrain.watching.metrics import read_metrics
+from vivi_pretrain.watching.metrics import METRICS, read_metrics
 from vtab_harness.api.errors import DataError, NotFoundError, OptionError
 from vtab_harness.store import storage_errors
 

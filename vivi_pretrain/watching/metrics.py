@@ -19,6 +19,9 @@ from vtab_harness.store import storage_errors
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
 
+METRICS = "metrics.jsonl"
+"""Name of the log in the folder of a run."""
+
 
 class Meter:
     """Means of figures over the steps since the last reading; adding never waits for the device.
