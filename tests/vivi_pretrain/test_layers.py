@@ -1,7 +1,8 @@
-"""The rooms of the package import downwards only, in the order that the package's docstring gives."""
+"""The rooms of the package import downwards only, in the order of its docstring, and no two classes share a name."""
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 import vivi_pretrain
@@ -23,9 +24,15 @@ def imported(path: Path) -> set[str]:
 
 def test_imports_go_down_only() -> None:
     rooms = re.findall(r"^    (\w+)  ", vivi_pretrain.__doc__ or "", re.MULTILINE)
-    there = {path.stem for path in ROOT.iterdir() if path.suffix == ".py" or path.is_dir()} - {"__init__", "__pycache__"}
-    assert there == set(rooms)
+    there = {path.stem for path in ROOT.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert there - {"__init__", "__pycache__"} == set(rooms)
     for path in sorted(ROOT.rglob("*.py")):
         room = path.relative_to(ROOT).parts[0].removesuffix(".py")
         allowed = set(rooms) if room == "__init__" else {room, *rooms[rooms.index(room) + 1 :]}
         assert imported(path) <= allowed, f"{path.relative_to(ROOT)} imports upwards"
+
+
+def test_every_class_has_a_name_of_its_own() -> None:
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in ROOT.rglob("*.py")]
+    names = Counter(node.name for tree in trees for node in tree.body if isinstance(node, ast.ClassDef))
+    assert [name for name, count in names.items() if count > 1] == []

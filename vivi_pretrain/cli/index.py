@@ -46,12 +46,12 @@ def index(
     from vivi_pretrain.cli.count_bar import CountBar
     from vivi_pretrain.video.index import IndexSettings, make_index
     from vivi_pretrain.video.listing import list_videos
-    from vivi_pretrain.video.shots import ShotSettings
+    from vivi_pretrain.video.shots import ShotDetectorSettings
 
     options = _numbers(set_ or [])
     if threshold is not None:
         options["threshold"] = threshold
-    settings = IndexSettings(ShotSettings(detector, options, min_shot), damaged)
+    settings = IndexSettings(ShotDetectorSettings(detector, options, min_shot), damaged)
     listing = list_videos(videos, root)
     count = min(os.cpu_count() or 1, len(listing.entries)) if workers is None else workers
     try:

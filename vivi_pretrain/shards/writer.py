@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -46,7 +46,7 @@ from vivi_pretrain.shards.manifest import (
 )
 from vivi_pretrain.shards.settings import ShardSettings, settings_hash
 from vivi_pretrain.shards.tar_file import TarWriter, member_bytes
-from vivi_pretrain.video.workers import process_pool
+from vivi_pretrain.video.workers import ProgressCallback, process_pool
 from vtab_harness.api.errors import DataError, OptionError, StorageError
 from vtab_harness.store import storage_errors, write_atomically
 
@@ -56,9 +56,6 @@ _LOCK = "lock"
 _AHEAD = 4
 """Videos a worker that may be decoded before their turn; their frames wait on disk."""
 
-Progress = Callable[[int, int], None]
-"""Called with the videos done so far and their total."""
-
 
 def write_shards(
     jobs: Sequence[VideoJob],
@@ -66,7 +63,7 @@ def write_shards(
     settings: ShardSettings,
     index_settings_hash: str,
     workers: int = 1,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Manifest:
     """Writes the frames of videos into shards, or goes on with that.
 
@@ -121,7 +118,7 @@ def _write(
     settings: ShardSettings,
     wanted: dict[str, Any],
     workers: int,
-    progress: Progress,
+    progress: ProgressCallback,
 ) -> Manifest:
     work = out / UNFINISHED
     if (out / MANIFEST).exists():

@@ -52,7 +52,7 @@ class Object(Protocol):
         ...
 
 
-def rotation(rng: np.random.Generator, tilt: float) -> Field:
+def random_rotation(rng: np.random.Generator, tilt: float) -> Field:
     """Returns a rotation: a random turn about the line of sight, and a tilt of at most ``tilt`` radians."""
     axis, angle, turn = rng.uniform(0, 2 * np.pi), rng.uniform(0, tilt), rng.uniform(0, 2 * np.pi)
     vector = np.asarray([np.cos(axis), np.sin(axis), 0]) * angle

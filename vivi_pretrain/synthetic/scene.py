@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vivi_pretrain.synthetic.backdrop import backdrop
-from vivi_pretrain.synthetic.objects import Light, Object, Sprite, random_object, rotation
+from vivi_pretrain.synthetic.objects import Light, Object, Sprite, random_object, random_rotation
 from vivi_pretrain.synthetic.settings import FADE_FRAMES, SynthSettings, generator, planned
 from vivi_pretrain.synthetic.textures import Field, colour
 
@@ -72,7 +72,7 @@ def scene(rng: np.random.Generator, size: int) -> Scene:
     )
 
 
-class Shot:
+class DrawnShot:
     """One shot of a scene.
 
     Args:
@@ -108,7 +108,7 @@ class Shot:
             phase=rng.uniform(0, 2 * np.pi, (count, 4)),
         )
         self._sprites = [
-            self._drawn(thing, radius, rotation(rng, 1.0), light)
+            self._drawn(thing, radius, random_rotation(rng, 1.0), light)
             for thing, radius in zip(content.objects, content.sizes, strict=True)
         ]
         self._light = self._cast(rng, brightness)
@@ -191,7 +191,7 @@ def _lay(frame: Sprite, sprite: Sprite, linear: NDArray[np.float64], centre: NDA
     window[:] = np.minimum((window * clear >> np.uint16(8)) + seen[:, :, :3], 255)
 
 
-def frames(settings: SynthSettings, number: int) -> Iterator[NDArray[np.uint8]]:
+def drawn_frames(settings: SynthSettings, number: int) -> Iterator[NDArray[np.uint8]]:
     """Yields the frames of a video in order, RGB, shape (size, size, 3), uint8."""
     plan = planned(settings, number)
     content = scene(generator(settings, number, 1), settings.size)
@@ -200,7 +200,7 @@ def frames(settings: SynthSettings, number: int) -> Iterator[NDArray[np.uint8]]:
     order = generator(settings, number, 2).permutation(len(levels))
     count = 0
     for shot, length in enumerate(plan.lengths.tolist()):
-        taken = Shot(content, generator(settings, number, 3 + shot), settings.size, float(levels[order[shot]]))
+        taken = DrawnShot(content, generator(settings, number, 3 + shot), settings.size, float(levels[order[shot]]))
         opens, closes = shot > 0 and plan.fades[shot - 1], plan.fades[shot]
         for place in range(length):
             gain = 1.0

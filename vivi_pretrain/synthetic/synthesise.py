@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from pathlib import Path
 
 from vivi_pretrain.synthetic.settings import SynthSettings, planned
-from vivi_pretrain.video.workers import process_pool
+from vivi_pretrain.video.workers import ProgressCallback, process_pool
 from vtab_harness.api.errors import OptionError, StorageError
 from vtab_harness.store import storage_errors, write_atomically
 
@@ -21,11 +20,10 @@ SETTINGS = "synth.json"
 _VERSION = 1
 """Raised whenever the same settings would give other frames."""
 
-Progress = Callable[[int, int], None]
-"""Called with the videos done so far and their total."""
 
-
-def synthesise(out: Path, settings: SynthSettings, workers: int = 1, progress: Progress | None = None) -> list[Path]:
+def synthesise(
+    out: Path, settings: SynthSettings, workers: int = 1, progress: ProgressCallback | None = None
+) -> list[Path]:
     """Makes the videos that are not there yet.
 
     The folder gets ``video000000.mp4`` and so on (H.264), `TRUTH` (CSV: video, shot, first_frame, last_frame, fade;
@@ -121,10 +119,10 @@ def _make(out: Path, settings: SynthSettings, number: int) -> None:
     import cv2
 
     from vivi_pretrain.synthetic.encode import encoded
-    from vivi_pretrain.synthetic.scene import frames
+    from vivi_pretrain.synthetic.scene import drawn_frames
 
     # One thread a process, here and in the encoder: videos are made side by side.
     cv2.setNumThreads(1)
-    data = encoded(frames(settings, number), settings.size, settings.frame_rate, settings.quality)
+    data = encoded(drawn_frames(settings, number), settings.size, settings.frame_rate, settings.quality)
     with storage_errors(out, "writing videos"):
         write_atomically(out / f"{planned(settings, number).name}.mp4", data)

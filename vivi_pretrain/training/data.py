@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from vivi_pretrain.data.labelled_images import LabelledImages, find_labelled_images
-from vivi_pretrain.data.loading.labelled_loader import LabelledBatch, LabelledLoader, LabelledSettings
-from vivi_pretrain.data.loading.settings import ShotSettings
+from vivi_pretrain.data.loading.labelled_loader import LabelledBatch, LabelledLoader, LabelledLoaderSettings
+from vivi_pretrain.data.loading.settings import ShotLoaderSettings
 from vivi_pretrain.data.loading.shot_loader import ShotBatch, ShotLoader
 from vivi_pretrain.settings import PretrainSettings
 from vivi_pretrain.shards.reader import ShardSet
@@ -133,7 +133,7 @@ class Feed:
         settings, ranks = self._settings, self._ranks
         return ShotLoader(
             self._shards,
-            ShotSettings(
+            ShotLoaderSettings(
                 settings.videos,
                 settings.shots,
                 settings.frames,
@@ -154,7 +154,7 @@ class Feed:
         settings, ranks = self._settings, self._ranks
         return LabelledLoader(
             self._images,
-            LabelledSettings(settings.labelled_batch, round(settings.size * ROOM), workers=settings.workers),
+            LabelledLoaderSettings(settings.labelled_batch, round(settings.size * ROOM), workers=settings.workers),
             seed=settings.seed,
             rank=ranks.rank,
             world_size=ranks.size,

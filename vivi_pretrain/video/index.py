@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
@@ -16,13 +16,10 @@ from vivi_pretrain.video import index_file
 from vivi_pretrain.video.decode import VideoError, describe, frames
 from vivi_pretrain.video.journal import Journal
 from vivi_pretrain.video.listing import Entry, Listing
-from vivi_pretrain.video.shots import SHORT_SIDE, ShotDetector, ShotSettings
-from vivi_pretrain.video.workers import process_pool
+from vivi_pretrain.video.shots import SHORT_SIDE, ShotDetector, ShotDetectorSettings
+from vivi_pretrain.video.workers import ProgressCallback, process_pool
 from vtab_harness.api.errors import DataError, OptionError, StorageError
 from vtab_harness.store import storage_errors
-
-Progress = Callable[[int, int], None]
-"""Called with the videos done so far and their total."""
 
 DAMAGED = ("refuse", "keep")
 
@@ -37,7 +34,7 @@ class IndexSettings:
             frames before the damage. It is reported either way.
     """
 
-    shots: ShotSettings = field(default_factory=ShotSettings)
+    shots: ShotDetectorSettings = field(default_factory=ShotDetectorSettings)
     damaged: str = "refuse"
 
     def __post_init__(self) -> None:
@@ -96,7 +93,7 @@ def make_index(
     *,
     workers: int = 1,
     overwrite: bool = False,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> IndexSummary:
     """Finds the shots of all videos and writes the index.
 

@@ -55,7 +55,7 @@ def list_videos(sources: Sequence[Path], root: Path | None = None) -> Listing:
     """Lists videos.
 
     Args:
-        sources: Files and folders, or one `.csv` (see `read_manifest`). Folders are walked; links to folders are not
+        sources: Files and folders, or one `.csv` (see `read_video_csv`). Folders are walked; links to folders are not
             followed; hidden files and files that do not end like a video are left out. Files named here are all taken.
         root: Of a CSV's paths, instead of its folder. Of files and folders: the folder that stored paths are relative
             to; None takes the deepest one that holds all of them.
@@ -63,11 +63,11 @@ def list_videos(sources: Sequence[Path], root: Path | None = None) -> Listing:
     Raises:
         DataError: Nothing was found, or a source is missing or outside the root.
     """
-    manifests = [source for source in sources if source.suffix.lower() == ".csv"]
-    if manifests:
+    tables = [source for source in sources if source.suffix.lower() == ".csv"]
+    if tables:
         if len(sources) > 1:
-            raise DataError(f"{manifests[0]} cannot be mixed with other files.", "Give one CSV, or files and folders.")
-        return read_manifest(manifests[0], root)
+            raise DataError(f"{tables[0]} cannot be mixed with other files.", "Give one CSV, or files and folders.")
+        return read_video_csv(tables[0], root)
     found: set[Path] = set()
     ignored = 0
     for source in (source.absolute() for source in sources):
@@ -96,32 +96,32 @@ def list_videos(sources: Sequence[Path], root: Path | None = None) -> Listing:
     return Listing(base, tuple(Entry(names[path], path) for path in paths), ignored)
 
 
-def read_manifest(manifest: Path, root: Path | None = None) -> Listing:
+def read_video_csv(table: Path, root: Path | None = None) -> Listing:
     """Reads a CSV with a header line and the columns `path` and, if it likes, `id`; others are left alone.
 
     Ids such as YouTube's are kept; without the column they are made of the paths. Files that are missing are listed all
     the same: the index reports them.
 
     Args:
-        manifest: UTF-8.
+        table: UTF-8.
         root: What paths are relative to, and where all of them must lie; None is the CSV's own folder.
 
     Raises:
         DataError: The file or a column is missing, a path leads outside the root, or an id or path is unusable or there
             twice; the message names the line.
     """
-    base = (manifest.parent if root is None else root).absolute()
+    base = (table.parent if root is None else root).absolute()
     inside = base.resolve()
     ids: dict[str, tuple[int, str]] = {}
     lines: dict[str, int] = {}
     try:
-        with manifest.open(encoding="utf-8-sig", newline="") as file:
+        with table.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             columns = reader.fieldnames or []
             if "path" not in columns:
-                raise DataError(f"{manifest} has no column `path` (it has: {', '.join(columns) or 'none'}).")
+                raise DataError(f"{table} has no column `path` (it has: {', '.join(columns) or 'none'}).")
             for row in reader:
-                where = f"{manifest}, line {reader.line_num}"
+                where = f"{table}, line {reader.line_num}"
                 path = _path_inside(row["path"] or "", base, inside, where)
                 if path in lines:
                     raise DataError(f"{where}: {path} was named before, in line {lines[path]}.", "Remove one of them.")
@@ -135,11 +135,11 @@ def read_manifest(manifest: Path, root: Path | None = None) -> Listing:
                         raise DataError(f"{where}: the id {name} was used before, in line {ids[name][0]}.")
                     ids[name] = reader.line_num, path
     except OSError as error:
-        raise DataError(f"{manifest} cannot be read: {error.strerror or error}.") from error
+        raise DataError(f"{table} cannot be read: {error.strerror or error}.") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{manifest} is not a CSV in UTF-8: {error}.") from error
+        raise DataError(f"{table} is not a CSV in UTF-8: {error}.") from error
     if not lines:
-        raise DataError(f"{manifest} lists no video.", "It needs a header line, and a line for each video.")
+        raise DataError(f"{table} lists no video.", "It needs a header line, and a line for each video.")
     names = {path: name for name, (_, path) in ids.items()} if ids else video_names(list(lines))
     return Listing(base, tuple(Entry(names[path], path) for path in sorted(lines)))
 

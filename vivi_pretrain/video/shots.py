@@ -48,7 +48,7 @@ darkness below a mean grey level, cut at the fade's start (-1) to its end (1).
 
 
 @dataclass(frozen=True, slots=True)
-class ShotSettings:
+class ShotDetectorSettings:
     """How shots are found.
 
     Attributes:
@@ -115,7 +115,7 @@ class ShotDetector:
         settings: How.
     """
 
-    def __init__(self, settings: ShotSettings) -> None:
+    def __init__(self, settings: ShotDetectorSettings) -> None:
         self._detector = _make(settings)
         self._min_shot = settings.min_shot
         self._times = array("d")
@@ -153,7 +153,7 @@ class ShotDetector:
         ]
 
 
-def detect_shots(frames: Iterable[Frame], settings: ShotSettings) -> list[Shot]:
+def detect_shots(frames: Iterable[Frame], settings: ShotDetectorSettings) -> list[Shot]:
     """Returns the shots of a whole video; frames are best given with `short_side=SHORT_SIDE` and `fast=True`."""
     detector = ShotDetector(settings)
     for frame in frames:
@@ -161,7 +161,7 @@ def detect_shots(frames: Iterable[Frame], settings: ShotSettings) -> list[Shot]:
     return detector.finish()
 
 
-def _make(settings: ShotSettings) -> SceneDetector:
+def _make(settings: ShotDetectorSettings) -> SceneDetector:
     """Builds PySceneDetect's detector, asked for every cut."""
     from scenedetect import detectors
 

@@ -11,6 +11,9 @@ from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 
+ProgressCallback = Callable[[int, int], None]
+"""Called with the videos done so far and their total."""
+
 
 @contextmanager
 def process_pool(workers: int, prepare: Callable[[], None] | None = None) -> Iterator[ProcessPoolExecutor]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vivi_pretrain.data.labelled_images import LabelledImages, find_labelled_images
-from vivi_pretrain.data.loading.labelled_loader import LabelledBatch, LabelledLoader, LabelledSettings
+from vivi_pretrain.data.loading.labelled_loader import LabelledBatch, LabelledLoader, LabelledLoaderSettings
 from vtab_harness.api.errors import DataError, OptionError
 
 
@@ -51,7 +51,9 @@ def write_tar(path: Path, members: list[tuple[str, bytes]]) -> None:
 
 
 def take(count: int, images: LabelledImages, batch: int = 6, **options: int) -> list[LabelledBatch]:
-    with LabelledLoader(images, LabelledSettings(batch, workers=2), seed=options.pop("seed", 0), **options) as loader:
+    with LabelledLoader(
+        images, LabelledLoaderSettings(batch, workers=2), seed=options.pop("seed", 0), **options
+    ) as loader:
         return list(islice(loader, count))
 
 
@@ -108,7 +110,7 @@ def test_large_images_are_reduced_and_small_ones_stay(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(gradient[:height, :width].astype(np.uint8)).save(path)
     images = find_labelled_images(tmp_path / "large")
-    with LabelledLoader(images, LabelledSettings(4, short_side=128), seed=0) as loader:
+    with LabelledLoader(images, LabelledLoaderSettings(4, short_side=128), seed=0) as loader:
         batch = next(loader)
     found = {}
     for image, row, size in zip(batch.images, batch.rows, batch.sizes.tolist(), strict=True):

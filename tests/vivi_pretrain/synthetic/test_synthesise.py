@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from vivi_pretrain.synthetic.encode import encoded
-from vivi_pretrain.synthetic.scene import frames
+from vivi_pretrain.synthetic.scene import drawn_frames
 from vivi_pretrain.synthetic.settings import SynthSettings, planned
 from vivi_pretrain.synthetic.synthesise import synthesise
 from vtab_harness.api.errors import OptionError, StorageError
@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def drawn(settings: SynthSettings, number: int) -> np.ndarray:
-    return np.stack(list(frames(settings, number)))
+    return np.stack(list(drawn_frames(settings, number)))
 
 
 def test_frames_follow_from_seed_and_number_alone():
@@ -40,7 +40,7 @@ def test_frames_follow_from_seed_and_number_alone():
 
 
 def test_same_frames_give_the_same_file():
-    images = list(frames(SMALL, 0))
+    images = list(drawn_frames(SMALL, 0))
     assert encoded(images, 48, 8, 18) == encoded(images, 48, 8, 18)
 
 

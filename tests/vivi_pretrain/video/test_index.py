@@ -16,7 +16,7 @@ from vivi_pretrain.video.decode import frames
 from vivi_pretrain.video.index import IndexSettings, make_index
 from vivi_pretrain.video.index_file import PROBLEMS, SHOTS, read_index, read_problems
 from vivi_pretrain.video.listing import list_videos
-from vivi_pretrain.video.shots import ShotSettings
+from vivi_pretrain.video.shots import ShotDetectorSettings
 from vtab_harness.api.errors import DataError, OptionError, StorageError
 
 SETTINGS = IndexSettings()
@@ -149,7 +149,7 @@ def test_new_and_changed_videos_are_done_and_removed_ones_left_out(tmp_path, wri
 def test_other_settings_are_refused_and_the_difference_named(tmp_path, videos):
     listing = list_videos([videos / "a.mp4"])
     make_index(listing, tmp_path, SETTINGS)
-    other = IndexSettings(ShotSettings(options={"threshold": 0.9}, min_shot=2))
+    other = IndexSettings(ShotDetectorSettings(options={"threshold": 0.9}, min_shot=2))
     expected = r"min_shot was 0.5 and is 2, settings.options.threshold was 0.16 and is 0.9\."
     with pytest.raises(OptionError, match=expected):
         make_index(listing, tmp_path, other)

@@ -23,7 +23,7 @@ from vtab_harness.api.errors import DataError, OptionError
 
 
 @dataclass(frozen=True, slots=True)
-class LabelledSettings:
+class LabelledLoaderSettings:
     """Settings of the loader of labelled images.
 
     Attributes:
@@ -69,20 +69,20 @@ class LabelledBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
+class _MadeImages:
     images: Moving
     sizes: NDArray[np.int32]
     labels: Moving
     rows: NDArray[np.int64]
 
 
-class LabelledLoader(StepLoader[_Made, LabelledBatch]):
+class LabelledLoader(StepLoader[_MadeImages, LabelledBatch]):
     """Endless iterator over `LabelledBatch`, as `ShotLoader` is over shots: epochs, ranks and resuming work alike."""
 
     def __init__(
         self,
         images: LabelledImages,
-        settings: LabelledSettings,
+        settings: LabelledLoaderSettings,
         *,
         seed: int,
         rank: int = 0,
@@ -104,11 +104,11 @@ class LabelledLoader(StepLoader[_Made, LabelledBatch]):
         self._part = rank_slice(settings.batch, rank, world_size)
         super().__init__(workers=settings.workers, ahead=settings.ahead, first_step=first_step, device=device)
 
-    def _finish(self, made: _Made, waited: float) -> LabelledBatch:
+    def _finish(self, made: _MadeImages, waited: float) -> LabelledBatch:
         images, labels = self._transfer.finish(made.images), self._transfer.finish(made.labels)
         return LabelledBatch(images, made.sizes, labels, made.rows, self.step, waited)
 
-    def _make(self, step: int) -> Making[_Made]:
+    def _make(self, step: int) -> Making[_MadeImages]:
         rows = self._order.at(step)[self._part]
         decoded: list[NDArray[np.uint8]] = [np.empty((0, 0, 3), np.uint8)] * len(rows)
 
@@ -124,7 +124,7 @@ class LabelledLoader(StepLoader[_Made, LabelledBatch]):
             place(image, target)
         moving = self._transfer.start(buffer)
         images = Moving(moving.tensor.permute(0, 3, 1, 2), moving.copied)
-        return _Made(images, sizes, self._transfer.start(torch.from_numpy(self._images.labels[rows])), rows)
+        return _MadeImages(images, sizes, self._transfer.start(torch.from_numpy(self._images.labels[rows])), rows)
 
 
 def _decode(where: ImagePlace, short_side: int) -> NDArray[np.uint8]:

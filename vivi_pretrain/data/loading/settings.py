@@ -11,7 +11,7 @@ Policy = Literal["skip", "repeat"]
 
 
 @dataclass(frozen=True, slots=True)
-class ShotSettings:
+class ShotLoaderSettings:
     """Settings of the loader of shots.
 
     Attributes:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vivi_pretrain.data.loading.jpeg import decode_into, decode_on_gpu, header_size, padded_size
 from vivi_pretrain.data.loading.prefetch import Making, split
-from vivi_pretrain.data.loading.settings import ShotSettings
+from vivi_pretrain.data.loading.settings import ShotLoaderSettings
 from vivi_pretrain.data.loading.shot_sampler import Eligibility, ShotChoice, Shots, ShotSampler
 from vivi_pretrain.data.loading.step_loader import StepLoader
 from vivi_pretrain.data.loading.transfer import Moving
@@ -59,14 +59,14 @@ class ShotBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
+class _MadeShots:
     frames: Moving
     sizes: NDArray[np.int32]
     videos: Moving
     choice: ShotChoice
 
 
-class ShotLoader(StepLoader[_Made, ShotBatch]):
+class ShotLoader(StepLoader[_MadeShots, ShotBatch]):
     """Endless iterator over `ShotBatch`, beginning at any step; close it, or use it in a with-statement.
 
     What a batch holds follows from the shard set, the settings, the seed, the step and the rank alone. Each rank gets a
@@ -76,7 +76,7 @@ class ShotLoader(StepLoader[_Made, ShotBatch]):
     def __init__(
         self,
         shards: FrameStore,
-        settings: ShotSettings,
+        settings: ShotLoaderSettings,
         *,
         seed: int,
         rank: int = 0,
@@ -101,7 +101,7 @@ class ShotLoader(StepLoader[_Made, ShotBatch]):
         """How many videos and shots can be used, and what became of the others."""
         return self._sampler.eligibility
 
-    def _finish(self, made: _Made, waited: float) -> ShotBatch:
+    def _finish(self, made: _MadeShots, waited: float) -> ShotBatch:
         return ShotBatch(
             self._transfer.finish(made.frames),
             made.sizes,
@@ -112,7 +112,7 @@ class ShotLoader(StepLoader[_Made, ShotBatch]):
             waited,
         )
 
-    def _make(self, step: int) -> Making[_Made]:
+    def _make(self, step: int) -> Making[_MadeShots]:
         choice = self._sampler.choose(step).part(self._part)
         # A frame that is wanted several times (copies, repeated short shots) is read and decoded once.
         rows, places = np.unique(choice.rows, return_inverse=True)
@@ -153,4 +153,4 @@ class ShotLoader(StepLoader[_Made, ShotBatch]):
             images = moving.tensor.view(*shape, 3).permute(0, 1, 2, 5, 3, 4)
             frames = Moving(images, moving.copied)
         of_frames = sizes[places].reshape(*shape[:3], 2)
-        return _Made(frames, of_frames, self._transfer.start(torch.from_numpy(choice.videos)), choice)
+        return _MadeShots(frames, of_frames, self._transfer.start(torch.from_numpy(choice.videos)), choice)

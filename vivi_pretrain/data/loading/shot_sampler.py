@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vivi_pretrain.data.loading.epochs import EpochOrder
-from vivi_pretrain.data.loading.settings import Policy, ShotSettings
+from vivi_pretrain.data.loading.settings import Policy, ShotLoaderSettings
 from vivi_pretrain.data.randomness import Stream, generator
 from vtab_harness.api.errors import DataError
 
@@ -87,7 +87,7 @@ class ShotSampler:
     without replacement, starts uniformly among all that leave L frames.
     """
 
-    def __init__(self, shots: Shots, settings: ShotSettings, *, seed: int) -> None:
+    def __init__(self, shots: Shots, settings: ShotLoaderSettings, *, seed: int) -> None:
         """Sorts out what can be used.
 
         Raises:
@@ -164,7 +164,7 @@ def sample_shots(
         DataError: Fewer videos can be used than `videos`.
         OptionError: A number or a policy that makes no sense.
     """
-    settings = ShotSettings(videos, shots, frames, few_shots=few_shots, short_shots=short_shots, copies=copies)
+    settings = ShotLoaderSettings(videos, shots, frames, few_shots=few_shots, short_shots=short_shots, copies=copies)
     return ShotSampler(table, settings, seed=seed).choose(step)
 
 

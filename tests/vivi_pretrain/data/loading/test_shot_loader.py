@@ -12,13 +12,13 @@ import simplejpeg
 import torch
 from numpy.typing import NDArray
 
-from vivi_pretrain.data.loading.settings import ShotSettings
+from vivi_pretrain.data.loading.settings import ShotLoaderSettings
 from vivi_pretrain.data.loading.shot_loader import ShotBatch, ShotLoader
 from vivi_pretrain.data.loading.shot_sampler import Shots, sample_shots
 from vtab_harness.api.errors import DataError, OptionError
 
 VIDEOS = [[5, 4], [4, 6, 4], [8, 3, 4], [4, 4, 4, 4], [5, 5], [9, 4], [4, 4]]
-SETTINGS = ShotSettings(videos=4, shots=2, frames=3, workers=2)
+SETTINGS = ShotLoaderSettings(videos=4, shots=2, frames=3, workers=2)
 
 
 def take(count: int, *arguments: object, **options: object) -> list[ShotBatch]:
@@ -114,7 +114,7 @@ def test_copies_are_identical(make_shards) -> None:
 
 
 def test_repeated_frames_of_short_shots_are_all_there(make_shards) -> None:
-    settings = ShotSettings(videos=2, shots=2, frames=5, few_shots="repeat", short_shots="repeat")
+    settings = ShotLoaderSettings(videos=2, shots=2, frames=5, few_shots="repeat", short_shots="repeat")
     shards = make_shards([[2], [3, 1]])
     (batch,) = take(1, shards, settings, seed=0)
     for place in np.ndindex(2, 2, 5):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import chisquare
 
 from vivi_pretrain.data.loading.epochs import EpochOrder
-from vivi_pretrain.data.loading.settings import ShotSettings
+from vivi_pretrain.data.loading.settings import ShotLoaderSettings
 from vivi_pretrain.data.loading.shot_sampler import ShotSampler, sample_shots
 from vivi_pretrain.data.randomness import Stream, generator, rank_slice
 from vtab_harness.api.errors import DataError, OptionError
@@ -119,7 +119,7 @@ def test_epochs_differ_and_positions_are_uniform() -> None:
 
 def test_starts_are_uniform() -> None:
     shots = table([[10, 13], [10, 10], [13, 10]])
-    sampler = ShotSampler(shots, ShotSettings(videos=3, shots=2, frames=4), seed=11)
+    sampler = ShotSampler(shots, ShotLoaderSettings(videos=3, shots=2, frames=4), seed=11)
     starts: dict[int, list[int]] = {10: [], 13: []}
     for step in range(1500):
         choice = sampler.choose(step)
@@ -131,24 +131,24 @@ def test_starts_are_uniform() -> None:
 
 @pytest.mark.parametrize("k", [1, 2, 3])
 def test_sets_of_shots_are_uniform(k: int) -> None:
-    sampler = ShotSampler(table([[4] * 5]), ShotSettings(videos=1, shots=k, frames=2), seed=3)
+    sampler = ShotSampler(table([[4] * 5]), ShotLoaderSettings(videos=1, shots=k, frames=2), seed=3)
     found = [tuple(sampler.choose(step).shots[0].tolist()) for step in range(3000)]
     every = list(combinations(range(5), k))
     assert chisquare([found.count(some) for some in every]).pvalue > 1e-3
 
 
 def test_copies_are_of_any_frame_of_the_shot() -> None:
-    sampler = ShotSampler(table([[6, 6]]), ShotSettings(videos=1, shots=2, frames=4, copies=True), seed=0)
+    sampler = ShotSampler(table([[6, 6]]), ShotLoaderSettings(videos=1, shots=2, frames=4, copies=True), seed=0)
     found = np.concatenate([sampler.choose(step).rows[0, :, 0] - [0, 6] for step in range(1000)])
     assert chisquare(np.bincount(found, minlength=6)).pvalue > 1e-3
 
 
 def test_what_is_left_out_is_counted() -> None:
     shots = table([[8, 8, 2], [8, 2], [2], [9, 9]])
-    skipped = ShotSampler(shots, ShotSettings(videos=2, shots=2, frames=4), seed=0).eligibility
+    skipped = ShotSampler(shots, ShotLoaderSettings(videos=2, shots=2, frames=4), seed=0).eligibility
     assert (skipped.videos, skipped.eligible, skipped.few_shots_skipped, skipped.short_shots_skipped) == (4, 2, 2, 3)
     assert (skipped.shots, skipped.few_shots_repeated, skipped.short_shots_repeated) == (8, 0, 0)
-    options = ShotSettings(videos=2, shots=2, frames=4, few_shots="repeat", short_shots="repeat")
+    options = ShotLoaderSettings(videos=2, shots=2, frames=4, few_shots="repeat", short_shots="repeat")
     repeated = ShotSampler(shots, options, seed=0).eligibility
     assert (repeated.eligible, repeated.few_shots_repeated, repeated.short_shots_repeated) == (4, 1, 3)
     assert str(repeated) == ("4 of 4 videos with 8 shots can be used; few shots repeated: 1; short shots repeated: 3")
@@ -187,4 +187,4 @@ def test_ranks_share_the_batch() -> None:
 @pytest.mark.parametrize("bad", [{"videos": 0}, {"frames": 0}, {"ahead": 0}, {"workers": -1}, {"few_shots": "keep"}])
 def test_settings_that_make_no_sense_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(OptionError, match=next(iter(bad))):
-        ShotSettings(**{"videos": 2, **bad})  # type: ignore[arg-type]
+        ShotLoaderSettings(**{"videos": 2, **bad})  # type: ignore[arg-type]
