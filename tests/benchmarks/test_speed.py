@@ -139,10 +139,10 @@ def test_pretraining_step(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     settings = measured("vivi_pretrain.settings").PretrainSettings(
         encoder="resnet18", size=64, videos=4, shots=2, frames=4, predictor="mlp", device="cpu", workers=1
     )
-    with modules["data"].Feed(settings, tmp_path, ranks) as feed:
+    with modules["data"].RunData(settings, tmp_path, ranks) as data:
         folder = modules["run_folder"].RunFolder(tmp_path / "run")
-        trainer = modules["trainer"].Trainer(settings, feed, folder, ranks, stop, "benchmark")
-        with feed.batches(0) as batches:
+        trainer = modules["trainer"].Trainer(settings, data, folder, ranks, stop, "benchmark")
+        with data.batches(0) as batches:
 
             def steps() -> None:
                 for _ in range(3):

@@ -43,7 +43,7 @@ def processor_seconds(run: Callable[[], object]) -> float:
 @pytest.mark.parametrize(("height", "width", "turns"), [(256, 455, 5), (64, 114, 11)])
 def test_the_loader_alone_against_a_pillow_loop(tmp_path: Path, height: int, width: int, turns: int) -> None:
     shards = write_shard(tmp_path, height, width)
-    settings = ShotLoaderSettings(videos=6, shots=SHOTS, frames=4, workers=2, ahead=1)
+    settings = ShotLoaderSettings(videos=6, shots=SHOTS, frames=4, workers=2, prefetch=1)
     with ShotLoader(shards, settings, seed=0) as loader:
         chosen = [batch.rows.ravel() for batch in islice(loader, STEPS)]
     count = sum(map(len, chosen))

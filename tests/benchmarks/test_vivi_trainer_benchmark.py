@@ -13,7 +13,7 @@ import torch
 from made_shards import write_shard
 
 from vivi_pretrain.settings import PretrainSettings
-from vivi_pretrain.training.data import Feed
+from vivi_pretrain.training.data import RunData
 from vivi_pretrain.training.objective import objective
 from vivi_pretrain.training.ranks import Ranks
 from vivi_pretrain.training.run_folder import RunFolder
@@ -39,10 +39,10 @@ def measure(folder: Path, device: torch.device, settings: PretrainSettings, fram
     """Returns the median ratio of the trainer's step to the bare one, taken in turn."""
     write_shard(folder, *frame)
     ranks = Ranks(0, 1, device)
-    with Feed(settings, folder, ranks) as feed:
-        trainer = Trainer(settings, feed, RunFolder(folder / "run"), ranks, StopSignal(), "benchmark")
-        bare = Trainer(settings, feed, RunFolder(folder / "bare"), ranks, StopSignal(), "benchmark")
-        with feed.batches(0) as batches:
+    with RunData(settings, folder, ranks) as data:
+        trainer = Trainer(settings, data, RunFolder(folder / "run"), ranks, StopSignal(), "benchmark")
+        bare = Trainer(settings, data, RunFolder(folder / "bare"), ranks, StopSignal(), "benchmark")
+        with data.batches(0) as batches:
             held = next(batches)
             assert held.shots is not None
             inputs = bare._inputs.frames(held.shots.frames, held.shots.sizes, 0)

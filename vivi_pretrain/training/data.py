@@ -40,7 +40,7 @@ class StepBatch:
     waited: float
 
 
-class Feed:
+class RunData:
     """The data of a run, opened and checked.
 
     Args:

@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from vivi_pretrain.settings import MAY_CHANGE, PretrainSettings
 from vivi_pretrain.training.build_model import build_model
 from vivi_pretrain.training.checkpoint import Card, write_backbone
-from vivi_pretrain.training.data import Feed, StepBatch
+from vivi_pretrain.training.data import RunData, StepBatch
 from vivi_pretrain.training.errors import DivergedError, Preempted
 from vivi_pretrain.training.inputs import InputMaker
 from vivi_pretrain.training.objective import objective
@@ -63,12 +63,12 @@ def pretrain(settings: PretrainSettings, data: Path, out: Path, preset: str = "c
         folder = RunFolder(out)
         if ranks.first:
             stack.enter_context(folder.lock())
-        feed = stack.enter_context(Feed(settings, data, ranks))
+        opened = stack.enter_context(RunData(settings, data, ranks))
         if ranks.first:
-            run = {"preset": preset, "settings": asdict(settings), "data": feed.facts}
+            run = {"preset": preset, "settings": asdict(settings), "data": opened.facts}
             folder.open(run, MAY_CHANGE)
         if not folder.finished:
-            Trainer(settings, feed, folder, ranks, stop, preset).run()
+            Trainer(settings, opened, folder, ranks, stop, preset).run()
     return out
 
 
@@ -77,7 +77,7 @@ class Trainer:
 
     Args:
         settings: Of the run.
-        feed: Its batches.
+        data: What it learns from.
         folder: Where everything is written.
         ranks: This process among all.
         stop: Says whether the run was told to stop.
@@ -85,13 +85,13 @@ class Trainer:
     """
 
     def __init__(
-        self, settings: PretrainSettings, feed: Feed, folder: RunFolder, ranks: Ranks, stop: StopSignal, preset: str
+        self, settings: PretrainSettings, data: RunData, folder: RunFolder, ranks: Ranks, stop: StopSignal, preset: str
     ) -> None:
-        self._settings, self._feed, self._folder, self._ranks, self._stop = settings, feed, folder, ranks, stop
+        self._settings, self._data, self._folder, self._ranks, self._stop = settings, data, folder, ranks, stop
         self._preset = preset
         self._precision = resolve_precision(settings.precision, ranks.device)
         torch.manual_seed(settings.seed)
-        self._built = build_model(settings, feed.num_classes)
+        self._built = build_model(settings, data.num_classes)
         self._model = self._built.model.to(ranks.device).to(memory_format=torch.channels_last).train()
         self._optimiser = torch.optim.SGD(
             self._model.parameters(), lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay
@@ -113,7 +113,7 @@ class Trainer:
                 )
                 progress = stack.enter_context(TrainingProgress(self._preset, self._step, settings.steps))
             began, waited, before = time.perf_counter(), 0.0, self._step
-            batches = stack.enter_context(self._feed.batches(self._step))
+            batches = stack.enter_context(self._data.batches(self._step))
             # A run may have been killed between its last checkpoint and the finished encoder.
             for _ in range(self._step, settings.steps):
                 batch = next(batches)
@@ -202,7 +202,7 @@ class Trainer:
         rates = {
             "lr": lr,
             "steps_per_second": steps / seconds,
-            "images_per_second": steps * self._feed.images_per_step / seconds,
+            "images_per_second": steps * self._data.images_per_step / seconds,
             "waiting_share": waited / seconds,
         }
         if self._ranks.device.type == "cuda":
@@ -257,7 +257,7 @@ class Trainer:
     def _write_encoder(self, place: Path) -> None:
         settings = self._settings
         facts = {name: value for name, value in asdict(settings).items() if name != "labelled"}
-        card = Card(self._preset, self._step, settings.steps, facts, self._feed.facts, versions(), commit())
+        card = Card(self._preset, self._step, settings.steps, facts, self._data.facts, versions(), commit())
         built = self._built
         write_backbone(place, built.encoder, built.architecture, built.arguments, settings.size, card)
 

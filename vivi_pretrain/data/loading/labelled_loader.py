@@ -31,16 +31,16 @@ class LabelledLoaderSettings:
         short_side: Larger images are reduced until their shorter side has this many pixels and the longer at most twice
             as many, so that one large photograph does not make the whole batch large. Smaller ones stay as they are.
         workers: Threads that read and decode; 0 means one for each core that this process may use, 16 at most.
-        ahead: Batches that are made ahead of the one in use.
+        prefetch: Batches that are made ahead of the one in use.
     """
 
     batch: int
     short_side: int = 256
     workers: int = 0
-    ahead: int = 2
+    prefetch: int = 2
 
     def __post_init__(self) -> None:
-        for name in ("batch", "short_side", "ahead"):
+        for name in ("batch", "short_side", "prefetch"):
             if getattr(self, name) < 1:
                 raise OptionError(f"labelled images: {name} must be 1 or more, got {getattr(self, name)}")
         if self.workers < 0:
@@ -102,7 +102,7 @@ class LabelledLoader(StepLoader[_MadeImages, LabelledBatch]):
             len(images), settings.batch, seed=seed, stream=Stream.IMAGE_ORDER, noun="labelled images"
         )
         self._part = rank_slice(settings.batch, rank, world_size)
-        super().__init__(workers=settings.workers, ahead=settings.ahead, first_step=first_step, device=device)
+        super().__init__(workers=settings.workers, prefetch=settings.prefetch, first_step=first_step, device=device)
 
     def _finish(self, made: _MadeImages, waited: float) -> LabelledBatch:
         images, labels = self._transfer.finish(made.images), self._transfer.finish(made.labels)

@@ -1,4 +1,4 @@
-"""Makes batches ahead of their consumer in threads: in order, bounded, and closed cleanly."""
+"""Prefetching: batches are made in threads ahead of their consumer, in order, bounded, and closed cleanly."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def worker_count(workers: int) -> int:
     return workers or min(_MOST_WORKERS, available_cores())
 
 
-class BatchesAhead(Generic[Batch]):
+class Prefetcher(Generic[Batch]):
     """Runs the making of the next batches while the consumer works on one.
 
     What a batch holds depends on its step alone, so that the number of threads changes nothing but the time. Threads,
@@ -37,18 +37,18 @@ class BatchesAhead(Generic[Batch]):
     copied or pickled between processes.
     """
 
-    def __init__(self, make: Callable[[int], Making[Batch]], *, first_step: int, workers: int, ahead: int) -> None:
+    def __init__(self, make: Callable[[int], Making[Batch]], *, first_step: int, workers: int, prefetch: int) -> None:
         """Starts nothing yet.
 
         Args:
             make: Gives the making of a step's batch.
             first_step: The first one wanted.
             workers: Threads, 0 for one for each core.
-            ahead: Batches made or being made beside the one that the consumer has.
+            prefetch: Batches made or being made beside the one that the consumer has.
         """
         self._make = make
         self._next_step = first_step
-        self._ahead = ahead
+        self._prefetch = prefetch
         self._workers = worker_count(workers)
         self._waiting: deque[Future[Batch]] = deque()
         self._pool: ThreadPoolExecutor | None = None
@@ -67,7 +67,7 @@ class BatchesAhead(Generic[Batch]):
             self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="batches")
         begin = time.perf_counter()
         try:
-            while len(self._waiting) < self._ahead + 1:
+            while len(self._waiting) < self._prefetch + 1:
                 self._waiting.append(self._start())
             batch = self._waiting[0].result()
             self._waiting.popleft()

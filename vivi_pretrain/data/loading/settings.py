@@ -25,7 +25,7 @@ class ShotLoaderSettings:
         copies: L times one random frame of a shot in place of L consecutive ones: the baseline of single frames. Which
             shots are usable stays the same, so that both see the same videos.
         workers: Threads that read and decode; 0 means one for each core that this process may use, 16 at most.
-        ahead: Batches that are made ahead of the one in use. Each takes memory, on the device as well if it is CUDA.
+        prefetch: Batches made ahead of the one in use. Each takes memory, on the device as well if it is CUDA.
         gpu_decode: Decode JPEGs on the CUDA device (torchvision's nvJPEG); ignored on other devices. Pixels differ a
             little from those of the CPU's decoder.
     """
@@ -37,11 +37,11 @@ class ShotLoaderSettings:
     short_shots: Policy = "skip"
     copies: bool = False
     workers: int = 0
-    ahead: int = 2
+    prefetch: int = 2
     gpu_decode: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("videos", "shots", "frames", "ahead"):
+        for name in ("videos", "shots", "frames", "prefetch"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name} must be 1 or more, got {getattr(self, name)}")
         if self.workers < 0:

@@ -93,7 +93,7 @@ class ShotLoader(StepLoader[_MadeShots, ShotBatch]):
         self._shards = shards
         self._sampler = ShotSampler(shards.shots, settings, seed=seed)
         self._part = rank_slice(settings.videos, rank, world_size)
-        super().__init__(workers=settings.workers, ahead=settings.ahead, first_step=first_step, device=device)
+        super().__init__(workers=settings.workers, prefetch=settings.prefetch, first_step=first_step, device=device)
         self._gpu_decode = settings.gpu_decode and self._transfer.device.type == "cuda"
 
     @property

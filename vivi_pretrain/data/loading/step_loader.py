@@ -8,7 +8,7 @@ from typing import Generic, Self, TypeVar
 
 import torch
 
-from vivi_pretrain.data.loading.prefetch import BatchesAhead, Making, worker_count
+from vivi_pretrain.data.loading.prefetch import Making, Prefetcher, worker_count
 from vivi_pretrain.data.loading.transfer import Transfer
 
 Made = TypeVar("Made")
@@ -23,11 +23,11 @@ class StepLoader(ABC, Generic[Made, Batch]):
         waited: Seconds that the consumer has waited so far.
     """
 
-    def __init__(self, *, workers: int, ahead: int, first_step: int, device: torch.device | str) -> None:
+    def __init__(self, *, workers: int, prefetch: int, first_step: int, device: torch.device | str) -> None:
         """Reading begins with the first batch that is asked for."""
         self._transfer = Transfer(device)
         self._workers = worker_count(workers)
-        self._ahead = BatchesAhead(self._make, first_step=first_step, workers=self._workers, ahead=ahead)
+        self._prefetcher = Prefetcher(self._make, first_step=first_step, workers=self._workers, prefetch=prefetch)
         self.step = first_step
         self.waited = 0.0
 
@@ -48,7 +48,7 @@ class StepLoader(ABC, Generic[Made, Batch]):
         Raises:
             DataError: Something cannot be read or decoded; names it.
         """
-        made, waited = self._ahead.next()
+        made, waited = self._prefetcher.next()
         batch = self._finish(made, waited)
         self.step += 1
         self.waited += waited
@@ -64,4 +64,4 @@ class StepLoader(ABC, Generic[Made, Batch]):
 
     def close(self) -> None:
         """Ends the threads; what they have made is dropped."""
-        self._ahead.close()
+        self._prefetcher.close()

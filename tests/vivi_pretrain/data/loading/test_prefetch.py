@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from vivi_pretrain.data.loading.prefetch import BatchesAhead, Making, split, worker_count
+from vivi_pretrain.data.loading.prefetch import Making, Prefetcher, split, worker_count
 
 
-def ahead_of(make: Callable[[int], Making[int]], workers: int = 3, ahead: int = 2) -> BatchesAhead[int]:
-    return BatchesAhead(make, first_step=0, workers=workers, ahead=ahead)
+def prefetcher(make: Callable[[int], Making[int]], workers: int = 3, prefetch: int = 2) -> Prefetcher[int]:
+    return Prefetcher(make, first_step=0, workers=workers, prefetch=prefetch)
 
 
 def test_lists_of_parts_run_one_after_the_other() -> None:
@@ -30,7 +30,7 @@ def test_lists_of_parts_run_one_after_the_other() -> None:
         assert sorted(seen) == list(range(9))
         return step
 
-    batches = ahead_of(make)
+    batches = prefetcher(make)
     assert [batches.next()[0] for _ in range(20)] == list(range(20))
     batches.close()
 
@@ -50,7 +50,7 @@ def test_an_error_comes_in_its_turn_with_its_message(where: str) -> None:
             fail()
         return step
 
-    batches = ahead_of(make, ahead=4)
+    batches = prefetcher(make, prefetch=4)
     assert [batches.next()[0] for _ in range(2)] == [0, 1]
     with pytest.raises(ValueError, match="step 2 is bad"):
         batches.next()
@@ -65,7 +65,7 @@ def test_closing_wakes_a_thread_that_waits() -> None:
         yield [lambda: release.wait(5) and None] * 2  # type: ignore[list-item, return-value]
         return step
 
-    batches = ahead_of(make, workers=1)
+    batches = prefetcher(make, workers=1)
     errors: list[Exception] = []
 
     def consume() -> None:

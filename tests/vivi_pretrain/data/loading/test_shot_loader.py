@@ -80,10 +80,10 @@ def test_a_loader_resumes_at_any_step(make_shards) -> None:
     assert not torch.equal(whole[0].frames, take(1, shards, SETTINGS, seed=6)[0].frames)
 
 
-@pytest.mark.parametrize(("workers", "ahead"), [(1, 1), (1, 4), (3, 1), (5, 3)])
-def test_workers_and_look_ahead_change_nothing(make_shards, workers: int, ahead: int) -> None:
+@pytest.mark.parametrize(("workers", "prefetch"), [(1, 1), (1, 4), (3, 1), (5, 3)])
+def test_workers_and_prefetching_change_nothing(make_shards, workers: int, prefetch: int) -> None:
     shards = make_shards(VIDEOS)
-    other = take(6, shards, replace(SETTINGS, workers=workers, ahead=ahead), seed=5)
+    other = take(6, shards, replace(SETTINGS, workers=workers, prefetch=prefetch), seed=5)
     assert_same(other, take(6, shards, SETTINGS, seed=5))
 
 
@@ -148,7 +148,7 @@ def test_waiting_is_counted(make_shards) -> None:
 def test_no_more_is_read_than_the_look_ahead_allows(make_shards) -> None:
     shards = make_shards(VIDEOS)
     steps: list[int] = []
-    with ShotLoader(shards, replace(SETTINGS, ahead=2), seed=0) as loader:
+    with ShotLoader(shards, replace(SETTINGS, prefetch=2), seed=0) as loader:
         choose = loader._sampler.choose
         loader._sampler.choose = lambda step: steps.append(step) or choose(step)  # type: ignore[method-assign, func-returns-value]
         next(loader)
@@ -201,7 +201,7 @@ def running() -> int:
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
 def test_leaving_ends_the_threads(make_shards, error: type[BaseException]) -> None:
     shards = make_shards(VIDEOS)
-    loader = ShotLoader(shards, replace(SETTINGS, ahead=8), seed=0)
+    loader = ShotLoader(shards, replace(SETTINGS, prefetch=8), seed=0)
 
     def use() -> None:
         with loader:

@@ -184,7 +184,7 @@ def test_ranks_share_the_batch() -> None:
         rank_slice(12, 4, 4)
 
 
-@pytest.mark.parametrize("bad", [{"videos": 0}, {"frames": 0}, {"ahead": 0}, {"workers": -1}, {"few_shots": "keep"}])
+@pytest.mark.parametrize("bad", [{"videos": 0}, {"frames": 0}, {"prefetch": 0}, {"workers": -1}, {"few_shots": "keep"}])
 def test_settings_that_make_no_sense_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(OptionError, match=next(iter(bad))):
         ShotLoaderSettings(**{"videos": 2, **bad})  # type: ignore[arg-type]
