@@ -26,8 +26,8 @@ class PretrainSettings:
         videos: N, videos a step over all ranks.
         shots: K, shots a video.
         frames: L, consecutive frames a shot.
-        few_shots: Videos with fewer than K shots: ``skip``, or ``repeat`` shots.
-        short_shots: Shots with fewer than L frames: ``skip``, or ``repeat`` the last frame.
+        repeat_shots: Whether videos with fewer than K shots give some of them again; otherwise they are left out.
+        repeat_frames: Whether shots with fewer than L frames give some of them again; otherwise they are left out.
         encoder: timm architecture, with arguments as in ``resnetv2_50?width_factor=3``.
         norm: ``batch`` norm as the encoder has it, or ``group`` norm (with weight standardisation for
             ``resnetv2_50``); ``auto``: group norm where labelled images are mixed in.
@@ -78,8 +78,8 @@ class PretrainSettings:
     videos: int = 128
     shots: int = 4
     frames: int = 4
-    few_shots: Literal["skip", "repeat"] = "skip"
-    short_shots: Literal["skip", "repeat"] = "skip"
+    repeat_shots: bool = False
+    repeat_frames: bool = False
     encoder: str = "resnetv2_50"
     norm: Literal["auto", "batch", "group"] = "auto"
     pooling: Literal["mean", "attention"] = "mean"
@@ -147,8 +147,8 @@ class PretrainSettings:
         _require(self.labelled == "" or self.labelled_weight > 0, "labelled needs labelled_weight above 0")
         _require(self.video_level == "none" or self.shots >= 2, f"video_loss={self.video_loss} needs shots=2 or more")
         _require(
-            not (self.same_video_negatives and self.few_shots == "repeat"),
-            "with few_shots=repeat and same_video_negatives=true a repeated shot would be its own negative",
+            not (self.same_video_negatives and self.repeat_shots),
+            "with repeat_shots=true and same_video_negatives=true a repeated shot would be its own negative",
         )
         _require(self.shot_loss != "exemplar" or self.frames >= 2, "shot_loss=exemplar needs frames=2 or more")
 
@@ -170,6 +170,8 @@ class PretrainSettings:
 
 # A resumed run may change these: they say how the work is done, not what comes out.
 MAY_CHANGE = frozenset({"device", "workers", "gpu_decode", "keep_states", "log_every", "checkpoint_every", "compile"})
+# Settings of older runs under other names: "skip" was False, "repeat" True.
+RENAMED = {"few_shots": "repeat_shots", "short_shots": "repeat_frames"}
 
 
 def _require(condition: bool, message: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,13 +25,13 @@ def shard(
     short_side: Annotated[int, typer.Option(help="Shorter side of a frame is reduced to this, in pixels.")] = 256,
     quality: Annotated[int, typer.Option(help="Of the JPEG files, 1 to 100.")] = 90,
     frames_per_shot: Annotated[int, typer.Option(help="L: shots with fewer frames at this rate are short.")] = 4,
-    short_shots: Annotated[
-        Literal["skip", "closer"], typer.Option(help="Leave short shots out, or take L frames of them closer together.")
-    ] = "skip",
+    sample_closer: Annotated[
+        bool, typer.Option("--sample-closer", help="Take L frames of short shots closer together; else leave them out.")
+    ] = False,
     min_shots: Annotated[int, typer.Option(help="K: videos with fewer shots have few.")] = 2,
-    few_shots: Annotated[
-        Literal["skip", "keep"], typer.Option(help="Leave videos with few shots out, or not.")
-    ] = "skip",
+    keep_few_shots: Annotated[
+        bool, typer.Option("--keep-few-shots", help="Keep videos with few shots; else leave them out.")
+    ] = False,
     shard_size: Annotated[float, typer.Option(help="Largest shard, in MB; no video is divided.")] = 256.0,
     root: Annotated[Path | None, typer.Option(help="Folder of the videos, if they were moved after indexing.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes; as many as cores if not given.")] = None,
@@ -43,7 +43,9 @@ def shard(
     from vivi_pretrain.shards.writer import write_shards
     from vivi_pretrain.video.index_file import read_index
 
-    settings = ShardSettings(fps, short_side, quality, frames_per_shot, short_shots, min_shots, few_shots, shard_size)
+    settings = ShardSettings(
+        fps, short_side, quality, frames_per_shot, sample_closer, min_shots, keep_few_shots, shard_size
+    )
     count = os.cpu_count() or 1 if workers is None else workers
     found = read_index(index)
     jobs = video_jobs(found.shots, found.root if root is None else root)

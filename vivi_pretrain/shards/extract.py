@@ -127,7 +127,7 @@ def extract(job: VideoJob, settings: ShardSettings, spill: Path) -> Extracted:
 
 
 def _needed(settings: ShardSettings) -> int:
-    return settings.shots_per_video if settings.few_shots == "skip" else 1
+    return 1 if settings.keep_few_shots else settings.shots_per_video
 
 
 def _nearest(

@@ -69,7 +69,7 @@ def targets(span: ShotSpan, settings: ShardSettings) -> tuple[NDArray[np.float64
     # Where frames are farther apart than the sampling times there are only as many as the shot has.
     if min(parts, span.frames) >= wanted:
         return _middles(span, parts, 1 / settings.rate), False
-    if settings.short_shots == "closer" and span.frames >= wanted:
+    if settings.sample_closer and span.frames >= wanted:
         return _middles(span, wanted, span.duration / wanted), True
     return np.empty(0), False
 

@@ -9,9 +9,6 @@ from typing import Any
 
 from vtab_harness.api.errors import OptionError
 
-SHORT_SHOTS = ("skip", "closer")
-FEW_SHOTS = ("skip", "keep")
-
 
 @dataclass(frozen=True, slots=True)
 class ShardSettings:
@@ -22,10 +19,10 @@ class ShardSettings:
         short_side: Pixels that the shorter side of a frame is reduced to; smaller frames stay as they are.
         quality: Of the JPEG files, 1..100.
         frames_per_shot: L. Shots with fewer frames at this rate are short.
-        short_shots: "skip" leaves short shots out; "closer" takes L frames of them at even distances, and leaves out
-            only shots that do not have so many. The paper does not say which (our assumption: skip).
+        sample_closer: Whether L frames of short shots are taken at even distances, so that only those which do not have
+            so many are left out; otherwise all are. The paper does not say which (our assumption: all).
         shots_per_video: K. Videos with fewer shots, short ones that are left out not counted, have few shots.
-        few_shots: "skip" leaves videos with few shots out, "keep" keeps those with at least one.
+        keep_few_shots: Whether videos with few shots, but at least one, are kept; otherwise they are left out.
         shard_megabytes: A shard is ended before the video that would make it larger; a video is never divided.
     """
 
@@ -33,9 +30,9 @@ class ShardSettings:
     short_side: int = 256
     quality: int = 90
     frames_per_shot: int = 4
-    short_shots: str = "skip"
+    sample_closer: bool = False
     shots_per_video: int = 2
-    few_shots: str = "skip"
+    keep_few_shots: bool = False
     shard_megabytes: float = 256.0
 
     def __post_init__(self) -> None:
@@ -44,9 +41,7 @@ class ShardSettings:
             (16 <= self.short_side <= 8192, "short_side", "from 16 to 8192"),
             (1 <= self.quality <= 100, "quality", "from 1 to 100"),
             (self.frames_per_shot >= 1, "frames_per_shot", "at least 1"),
-            (self.short_shots in SHORT_SHOTS, "short_shots", " or ".join(SHORT_SHOTS)),
             (self.shots_per_video >= 1, "shots_per_video", "at least 1"),
-            (self.few_shots in FEW_SHOTS, "few_shots", " or ".join(FEW_SHOTS)),
             (self.shard_megabytes > 0, "shard_megabytes", "above 0"),
         )
         for fine, name, allowed in checks:

@@ -160,6 +160,9 @@ def _write(
 
 def _same_settings(out: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
     """Refuses to go on with other settings than those that are there."""
+    # Folders begun before these two had their present names.
+    before = {"sample_closer": found.get("short_shots") == "closer", "keep_few_shots": found.get("few_shots") == "keep"}
+    found = before | found
     differing = [name for name in wanted if found.get(name) != wanted[name]]
     if differing:
         words = ", ".join(f"{name} {found.get(name)} there and {wanted[name]} now" for name in differing)
@@ -328,7 +331,7 @@ def _finish(out: Path, settings: ShardSettings, wanted: dict[str, Any], parts: S
 
 
 def _nothing(settings: ShardSettings, counts: Counts, problems: Sequence[tuple[str, ...]]) -> str:
-    words = f"No video has {settings.shots_per_video if settings.few_shots == 'skip' else 1} shots of"
+    words = f"No video has {1 if settings.keep_few_shots else settings.shots_per_video} shots of"
     words += (
         f" {settings.frames_per_shot} frames at {settings.rate:g} a second: {counts.few_shots_left_out} videos have"
     )

@@ -23,6 +23,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
+from vivi_pretrain.settings import RENAMED
 from vivi_pretrain.watching.metrics import METRICS
 from vtab_harness.api.errors import CheckpointError, OptionError, StorageError
 from vtab_harness.api.pretrainers import CHECKPOINTS, FINISHED
@@ -88,6 +89,9 @@ class RunFolder:
                 raise ValueError("it is not of a run")
         except (OSError, ValueError, AttributeError) as error:
             raise CheckpointError(f"{path} is damaged: {error}", "Choose another --out.") from error
+        for old, new in RENAMED.items():
+            if f"settings.{old}" in before:
+                before[f"settings.{new}"] = before.pop(f"settings.{old}") == "repeat"
         changed = [
             f"{key}: {before.get(key)!r} there, {now.get(key)!r} now"
             for key in sorted(before.keys() | now.keys())

@@ -35,14 +35,14 @@ def test_nearest_frames_are_those_of_a_search_through_all(times: set[float], wan
     start=st.floats(0, 5000),
     rate=st.sampled_from([0.5, 1.0, 2.0, 8.0]),
     least=st.integers(1, 8),
-    short=st.sampled_from(["skip", "closer"]),
+    sample_closer=st.booleans(),
 )
 def test_frames_of_a_constant_rate(
-    frames: int, video_rate: float, start: float, rate: float, least: int, short: str
+    frames: int, video_rate: float, start: float, rate: float, least: int, sample_closer: bool
 ) -> None:
     times = start + np.arange(frames) / video_rate
     span = ShotSpan(0, 100, 99 + frames, times[0], times[-1], video_rate)
-    settings = ShardSettings(rate=rate, frames_per_shot=least, short_shots=short)
+    settings = ShardSettings(rate=rate, frames_per_shot=least, sample_closer=sample_closer)
     wanted, closer = targets(span, settings)
     chosen = picked(times.tolist(), wanted.tolist())
     # The seconds that fit, each once.
@@ -51,7 +51,7 @@ def test_frames_of_a_constant_rate(
         assert not closer
         assert len(wanted) == fit
         middles = (np.arange(fit) + 0.5) / rate
-    elif short == "closer" and frames >= least:
+    elif sample_closer and frames >= least:
         assert closer
         middles = (np.arange(least) + 0.5) * frames / video_rate / least
     else:
@@ -83,7 +83,14 @@ def test_a_single_frame_lasts_as_long_as_the_frame_rate_says():
 
 @pytest.mark.parametrize(
     "change",
-    [{"rate": 0.0}, {"short_side": 4}, {"quality": 0}, {"frames_per_shot": 0}, {"short_shots": "x"}, {"few_shots": ""}],
+    [
+        {"rate": 0.0},
+        {"short_side": 4},
+        {"quality": 0},
+        {"frames_per_shot": 0},
+        {"shots_per_video": 0},
+        {"shard_megabytes": 0},
+    ],
 )
 def test_impossible_settings_name_themselves(change: dict[str, object]):
     with pytest.raises(OptionError, match=next(iter(change))):

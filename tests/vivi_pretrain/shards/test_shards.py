@@ -166,9 +166,9 @@ def test_reading_from_threads_and_from_a_pickled_copy(made: Path):
 
 
 def test_few_shots_and_short_shots_are_settings_and_counted(jobs: list[VideoJob], made: Path, tmp_path: Path):
-    closer = write_shards(jobs, tmp_path / "a", replace(SHARDS, short_shots="closer"), "index").counts
+    closer = write_shards(jobs, tmp_path / "a", replace(SHARDS, sample_closer=True), "index").counts
     skipped = ShardSet(made).manifest.counts
-    kept = write_shards(jobs, tmp_path / "b", replace(SHARDS, few_shots="keep"), "index").counts
+    kept = write_shards(jobs, tmp_path / "b", replace(SHARDS, keep_few_shots=True), "index").counts
     # Every shot has at least 8 frames, so closer ones can always be taken.
     assert (closer.videos, closer.shots, closer.short_shots_left_out) == (5, 15, 0)
     assert closer.shots_sampled_closer == skipped.short_shots_left_out
@@ -177,6 +177,18 @@ def test_few_shots_and_short_shots_are_settings_and_counted(jobs: list[VideoJob]
         all((last - first + 1) // 4 < 3 for first, last in planned(VIDEOS, number).boundaries()) for number in range(5)
     )
     assert kept.short_shots_left_out == skipped.short_shots_left_out
+
+
+def test_a_folder_begun_under_older_names_of_options_goes_on(jobs: list[VideoJob], made: Path, tmp_path: Path):
+    old = tmp_path / "old"
+    shutil.copytree(made, old)
+    manifest = json.loads((old / "manifest.json").read_text())
+    assert (manifest["settings"].pop("sample_closer"), manifest["settings"].pop("keep_few_shots")) == (False, False)
+    manifest["settings"] |= {"short_shots": "skip", "few_shots": "skip"}
+    (old / "manifest.json").write_text(json.dumps(manifest))
+    assert write_shards(jobs, old, SHARDS, "index").fingerprint == ShardSet(made).fingerprint
+    with pytest.raises(OptionError, match="sample_closer False there and True now"):
+        write_shards(jobs, old, replace(SHARDS, sample_closer=True), "index")
 
 
 def test_no_video_with_enough_shots(jobs: list[VideoJob], tmp_path: Path):
@@ -431,7 +443,7 @@ def test_command_line(videos: Path, tmp_path: Path):
     metadata = {"format": index_file.FORMAT, "root": str(videos), "settings": {}, "versions": {}, "settings_hash": "x"}
     index_file.write_shots(index, [row | extra for row in index_table().to_pylist()], metadata)
     arguments = ["shard", str(index), "--out", str(tmp_path / "out"), "--fps", "2", "--frames-per-shot", "3"]
-    result = CliRunner().invoke(app, [*arguments, "--short-shots", "closer", "--workers", "1"])
+    result = CliRunner().invoke(app, [*arguments, "--sample-closer", "--workers", "1"])
     assert result.exit_code == 0, result.output
     assert "15 shots of 5 videos in 1 shard " in result.output
     assert ShardSet(tmp_path / "out").manifest.index_settings_hash == "x"

@@ -27,6 +27,15 @@ def test_the_same_run_opens_again_and_another_is_refused(tmp_path: Path) -> None
         folder.open(other, frozenset({"workers"}))
 
 
+def test_a_run_begun_under_older_names_of_settings_goes_on(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.open({**RUN, "settings": {"few_shots": "skip", "short_shots": "repeat"}}, frozenset())
+    save(folder, 1)
+    folder.open({**RUN, "settings": {"repeat_shots": False, "repeat_frames": True}}, frozenset())
+    with pytest.raises(OptionError, match="settings.repeat_shots: False there, True now"):
+        folder.open({**RUN, "settings": {"repeat_shots": True, "repeat_frames": True}}, frozenset())
+
+
 def test_damaged_run_json_is_named(tmp_path: Path) -> None:
     for content in ("[1", "[1]", '{"of": "somebody else"}'):
         (tmp_path / "run.json").write_text(content)

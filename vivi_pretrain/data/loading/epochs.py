@@ -27,7 +27,7 @@ class EpochOrder:
         if items < batch:
             raise DataError(
                 f"a step takes {batch} different {noun}, but only {items} can be used",
-                "Take a smaller batch or more data; for shots, few_shots=repeat and short_shots=repeat admit more.",
+                "Take a smaller batch or more data; for shots, repeat_shots=true and repeat_frames=true admit more.",
             )
         self.items = items
         self.batch = batch

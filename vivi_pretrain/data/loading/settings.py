@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from vtab_harness.api.errors import OptionError
-
-Policy = Literal["skip", "repeat"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +15,10 @@ class ShotLoaderSettings:
         videos: N, videos in the global batch of a step, over all ranks.
         shots: K, shots of each video.
         frames: L, frames of each shot.
-        few_shots: What happens to videos with fewer than K usable shots: "skip" leaves them out, "repeat" takes all
-            their shots, and some of them again.
-        short_shots: What happens to shots with fewer than L frames: "skip" leaves them out, "repeat" takes all their
-            frames, and some of them again, in the order of time.
+        repeat_shots: Whether videos with fewer than K usable shots give all of them, and some again; otherwise they are
+            left out.
+        repeat_frames: Whether shots with fewer than L frames give all of them, and some again, in the order of time;
+            otherwise they are left out.
         copies: L times one random frame of a shot in place of L consecutive ones: the baseline of single frames. Which
             shots are usable stays the same, so that both see the same videos.
         workers: Threads that read and decode; 0 means one for each core that this process may use, 16 at most.
@@ -33,8 +30,8 @@ class ShotLoaderSettings:
     videos: int
     shots: int = 2
     frames: int = 8
-    few_shots: Policy = "skip"
-    short_shots: Policy = "skip"
+    repeat_shots: bool = False
+    repeat_frames: bool = False
     copies: bool = False
     workers: int = 0
     prefetch: int = 2
@@ -46,6 +43,3 @@ class ShotLoaderSettings:
                 raise OptionError(f"{name} must be 1 or more, got {getattr(self, name)}")
         if self.workers < 0:
             raise OptionError(f"workers must not be negative, got {self.workers}")
-        for name in ("few_shots", "short_shots"):
-            if getattr(self, name) not in get_args(Policy):
-                raise OptionError(f"{name} must be one of {', '.join(get_args(Policy))}, got {getattr(self, name)!r}")

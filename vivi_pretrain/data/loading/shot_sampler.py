@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vivi_pretrain.data.loading.epochs import EpochOrder
-from vivi_pretrain.data.loading.settings import Policy, ShotLoaderSettings
+from vivi_pretrain.data.loading.settings import ShotLoaderSettings
 from vivi_pretrain.data.randomness import Stream, generator
 from vtab_harness.api.errors import DataError
 
@@ -56,19 +56,19 @@ class Eligibility:
     Attributes:
         videos: In the shard set.
         eligible: That can be visited.
-        few_shots_skipped: Left out for having too few usable shots.
+        few_shots_left_out: Left out for having too few usable shots.
         few_shots_repeated: Of those that can be visited, the ones in which shots are taken more than once.
         shots: In the shard set.
-        short_shots_skipped: Shots that are left out for having too few frames.
+        short_shots_left_out: Shots that are left out for having too few frames.
         short_shots_repeated: Shots in which frames are taken more than once.
     """
 
     videos: int
     eligible: int
-    few_shots_skipped: int
+    few_shots_left_out: int
     few_shots_repeated: int
     shots: int
-    short_shots_skipped: int
+    short_shots_left_out: int
     short_shots_repeated: int
 
     def __str__(self) -> str:
@@ -102,9 +102,9 @@ class ShotSampler:
             raise DataError("the table of shots is not sorted by video", "Make the shards again with `vivi shard`.")
 
         short = self._frames < settings.frames
-        usable = self._frames > 0 if settings.short_shots == "repeat" else ~short
+        usable = self._frames > 0 if settings.repeat_frames else ~short
         per_video = np.bincount(video[usable], minlength=int(video[-1]) + 1 if len(video) else 0)
-        enough = per_video >= (1 if settings.few_shots == "repeat" else settings.shots)
+        enough = per_video >= (1 if settings.repeat_shots else settings.shots)
         self._shots = np.flatnonzero(usable & enough[video])
         self._videos = np.flatnonzero(enough)
         self._count = per_video[self._videos]
@@ -113,10 +113,10 @@ class ShotSampler:
         self.eligibility = Eligibility(
             videos=videos,
             eligible=len(self._videos),
-            few_shots_skipped=videos - len(self._videos),
+            few_shots_left_out=videos - len(self._videos),
             few_shots_repeated=int((self._count < settings.shots).sum()),
             shots=len(video),
-            short_shots_skipped=int((~usable).sum()),
+            short_shots_left_out=int((~usable).sum()),
             short_shots_repeated=int((usable & short).sum()),
         )
         try:
@@ -154,17 +154,19 @@ def sample_shots(
     videos: int,
     shots: int,
     frames: int,
-    few_shots: Policy = "skip",
-    short_shots: Policy = "skip",
+    repeat_shots: bool = False,
+    repeat_frames: bool = False,
     copies: bool = False,
 ) -> ShotChoice:
     """Returns the global batch of one step, a function of the arguments alone; for many steps keep a `ShotSampler`.
 
     Raises:
         DataError: Fewer videos can be used than `videos`.
-        OptionError: A number or a policy that makes no sense.
+        OptionError: A number that makes no sense.
     """
-    settings = ShotLoaderSettings(videos, shots, frames, few_shots=few_shots, short_shots=short_shots, copies=copies)
+    settings = ShotLoaderSettings(
+        videos, shots, frames, repeat_shots=repeat_shots, repeat_frames=repeat_frames, copies=copies
+    )
     return ShotSampler(table, settings, seed=seed).choose(step)
 
 

@@ -114,7 +114,7 @@ def test_copies_are_identical(make_shards) -> None:
 
 
 def test_repeated_frames_of_short_shots_are_all_there(make_shards) -> None:
-    settings = ShotLoaderSettings(videos=2, shots=2, frames=5, few_shots="repeat", short_shots="repeat")
+    settings = ShotLoaderSettings(videos=2, shots=2, frames=5, repeat_shots=True, repeat_frames=True)
     shards = make_shards([[2], [3, 1]])
     (batch,) = take(1, shards, settings, seed=0)
     for place in np.ndindex(2, 2, 5):

@@ -39,8 +39,8 @@ tables = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=6), min_size=
     st.integers(1, 5),
     st.integers(1, 4),
     st.integers(1, 5),
-    st.sampled_from(["skip", "repeat"]),
-    st.sampled_from(["skip", "repeat"]),
+    st.booleans(),
+    st.booleans(),
     st.booleans(),
     st.integers(0, 2**64 - 1),
     st.integers(0, 10**9),
@@ -51,16 +51,16 @@ def test_any_step_of_any_table(
     n: int,
     k: int,
     frames: int,
-    few_shots: str,
-    short_shots: str,
+    repeat_shots: bool,
+    repeat_frames: bool,
     copies: bool,
     seed: int,
     step: int,
 ) -> None:
     shots = table(videos)
-    usable = [[f for f in of_video if short_shots == "repeat" or f >= frames] for of_video in videos]
-    eligible = {v for v, of_video in enumerate(usable) if len(of_video) >= (k if few_shots == "skip" else 1)}
-    options = {"few_shots": few_shots, "short_shots": short_shots, "copies": copies}
+    usable = [[f for f in of_video if repeat_frames or f >= frames] for of_video in videos]
+    eligible = {v for v, of_video in enumerate(usable) if len(of_video) >= (1 if repeat_shots else k)}
+    options = {"repeat_shots": repeat_shots, "repeat_frames": repeat_frames, "copies": copies}
 
     def choose() -> object:
         return sample_shots(shots, seed=seed, step=step, videos=n, shots=k, frames=frames, **options)  # type: ignore[arg-type]
@@ -146,9 +146,9 @@ def test_copies_are_of_any_frame_of_the_shot() -> None:
 def test_what_is_left_out_is_counted() -> None:
     shots = table([[8, 8, 2], [8, 2], [2], [9, 9]])
     skipped = ShotSampler(shots, ShotLoaderSettings(videos=2, shots=2, frames=4), seed=0).eligibility
-    assert (skipped.videos, skipped.eligible, skipped.few_shots_skipped, skipped.short_shots_skipped) == (4, 2, 2, 3)
+    assert (skipped.videos, skipped.eligible, skipped.few_shots_left_out, skipped.short_shots_left_out) == (4, 2, 2, 3)
     assert (skipped.shots, skipped.few_shots_repeated, skipped.short_shots_repeated) == (8, 0, 0)
-    options = ShotLoaderSettings(videos=2, shots=2, frames=4, few_shots="repeat", short_shots="repeat")
+    options = ShotLoaderSettings(videos=2, shots=2, frames=4, repeat_shots=True, repeat_frames=True)
     repeated = ShotSampler(shots, options, seed=0).eligibility
     assert (repeated.eligible, repeated.few_shots_repeated, repeated.short_shots_repeated) == (4, 1, 3)
     assert str(repeated) == ("4 of 4 videos with 8 shots can be used; few shots repeated: 1; short shots repeated: 3")
@@ -157,8 +157,8 @@ def test_what_is_left_out_is_counted() -> None:
 def test_too_few_videos_say_how_many_and_what_to_do() -> None:
     with pytest.raises(DataError, match="2 shots of 4 frames wanted") as caught:
         sample_shots(table([[8, 8], [8, 3]]), seed=0, step=0, videos=2, shots=2, frames=4)
-    assert "few shots skipped: 1" in caught.value.message
-    assert "few_shots=repeat" in str(caught.value.hint)
+    assert "few shots left out: 1" in caught.value.message
+    assert "repeat_shots=true" in str(caught.value.hint)
     with pytest.raises(DataError, match="only 0 can be used"):
         sample_shots(table([]), seed=0, step=0, videos=1, shots=1, frames=1)
 
@@ -184,7 +184,7 @@ def test_ranks_share_the_batch() -> None:
         rank_slice(12, 4, 4)
 
 
-@pytest.mark.parametrize("bad", [{"videos": 0}, {"frames": 0}, {"prefetch": 0}, {"workers": -1}, {"few_shots": "keep"}])
+@pytest.mark.parametrize("bad", [{"videos": 0}, {"frames": 0}, {"prefetch": 0}, {"workers": -1}, {"shots": 0}])
 def test_settings_that_make_no_sense_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(OptionError, match=next(iter(bad))):
         ShotLoaderSettings(**{"videos": 2, **bad})  # type: ignore[arg-type]
