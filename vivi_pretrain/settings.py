@@ -1,7 +1,7 @@
 """Every setting of a VIVI pretraining run, in one frozen dataclass.
 
 The defaults are those of the preset ``vivi-ex4``. What the paper (arXiv 1912.02783) is known to say, what is recalled
-of it, and what is assumed here stands on the presets' page, docs/vivi.md.
+of it, and what is assumed here stands in docs/presets.md.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ A value's mark is ``paper`` (read in arXiv 1912.02783), ``code`` (read in public
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from vivi_pretrain.settings import PretrainSettings
@@ -114,7 +114,7 @@ SOURCES: Mapping[str, tuple[Mark, str]] = {
     "shot_size": ("recalled", "512"),
     "normalise_shots": ("recalled", "inner products, uncertain"),
     "temperature": ("recalled", "none remembered, uncertain"),
-    "labelled": ("recalled", "ImageNet"),
+    "labelled": ("recalled", "ImageNet; to be given for co-training"),
     "labelled_fraction": ("recalled", "10 % or all, class-balanced"),
     "labelled_batch": ("recalled", "512 of each source, uncertain; taken as 512 frames and 512 images"),
     "labelled_weight": ("recalled", "gamma = 1 for 10 %, 4 for all, uncertain"),
@@ -136,49 +136,3 @@ SOURCES: Mapping[str, tuple[Mark, str]] = {
     "sync_batch_norm": ("assumed", "statistics of each device's own batch"),
 }
 """Where the value of each setting of the presets comes from; settings that only say how work is done are left out."""
-
-
-def page() -> str:
-    """Returns the presets' page in Markdown: every preset with every assumption in it."""
-    lines = [
-        "# Presets of `vtab pretrain`",
-        "",
-        "VIVI is arXiv 1912.02783. No code of it was released, so that every value carries a mark: **paper** (read"
-        " there), **code** (read in public code of the same group), **recalled** (of the paper's body, not checked"
-        " against its text), **assumed** (ours). Any of them changes with `--set key=value`. This page is printed by"
-        " `vivi presets`.",
-    ]
-    default = PretrainSettings()
-    for preset in PRESETS.values():
-        settings = preset.settings()
-        lines += ["", f"## {preset.name}", "", f"{preset.summary[0].upper()}{preset.summary[1:]}.", ""]
-        lines += ["| setting | value | mark | |", "|---|---|---|---|"]
-        for field in fields(settings):
-            if field.name not in SOURCES or _idle(field.name, settings):
-                continue
-            value = getattr(settings, field.name)
-            shown = f"**{_text(value)}**" if value != getattr(default, field.name) else _text(value)
-            mark, note = SOURCES[field.name]
-            lines.append(f"| {field.name} | {shown} | {mark} | {note} |")
-    return "\n".join(lines) + "\n"
-
-
-def _idle(name: str, settings: PretrainSettings) -> bool:
-    """Whether a setting has no effect in these settings."""
-    return (
-        (name.startswith("labelled") and settings.labelled_weight == 0)
-        or (name in ("exemplar_recipe", "same_video_negatives", "identity_size", "copies", "colour_noise")
-            and settings.shot_loss != "exemplar")
-        or (name == "exemplar_margin" and settings.exemplar_recipe != "semi_hard")
-        or (name in ("predictor", "predictor_hidden", "normalise_shots", "temperature")
-            and settings.video_level != "prediction")
-        or (name in ("video_weight", "shot_size", "pooling") and settings.video_level == "none")
-    )  # fmt: skip
-
-
-def _text(value: Any) -> str:
-    if value == "":
-        return "(to be given)"
-    if value is None:
-        return "by itself"
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,11 +1,14 @@
 """What each preset is, and that the page says where every value comes from."""
 
+import re
 from dataclasses import fields
 from pathlib import Path
 
-from vivi_pretrain.presets.paper import PRESETS, SOURCES, page
+from vivi_pretrain.presets.page import BASE, page
+from vivi_pretrain.presets.paper import PRESETS, SOURCES
 from vivi_pretrain.settings import PretrainSettings
 from vtab_harness import registry
+from vtab_harness.overrides import apply_overrides
 
 # They say how the work is done, not what comes out.
 PRACTICAL = {"device", "workers", "gpu_decode", "checkpoint_every", "keep_states", "log_every"}
@@ -45,3 +48,17 @@ def test_what_the_names_say() -> None:
 def test_every_setting_has_a_source_and_the_page_is_up_to_date() -> None:
     assert {field.name for field in fields(PretrainSettings)} - PRACTICAL == set(SOURCES)
     assert Path("docs/presets.md").read_text(encoding="utf-8") == page()
+
+
+def test_the_page_tells_every_value_with_its_mark() -> None:
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page().splitlines() if line.startswith("| ")]
+    told = {row[0]: row[1] for row in rows if row[0] in SOURCES}
+    assert apply_overrides(PretrainSettings(lr=9), told, "page") == BASE.settings()
+    others = {row[0]: row[2] for row in rows if row[0] in PRESETS}
+    assert others.keys() == PRESETS.keys() - {BASE.name}
+    for name, text in others.items():
+        differing = dict(found.split("=", 1) for found in re.findall("`(.*?)`", text))
+        assert apply_overrides(BASE.settings(), differing, name) == PRESETS[name].settings()
+        for group in text.split("; "):
+            mark, _, values = group.partition(": ")
+            assert {SOURCES[key][0] for key in re.findall(r"`(\w+)=", values)} == {mark}
