@@ -17,7 +17,7 @@ of presentation time, which holds for variable frame rates too.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -151,14 +151,6 @@ class ShotDetector:
         return [
             Shot(first, last, self._times[first], self._times[last]) for first, last in zip(starts, lasts, strict=True)
         ]
-
-
-def detect_shots(frames: Iterable[Frame], settings: ShotDetectorSettings) -> list[Shot]:
-    """Returns the shots of a whole video; frames are best given with `short_side=SHORT_SIDE` and `fast=True`."""
-    detector = ShotDetector(settings)
-    for frame in frames:
-        detector.push(frame)
-    return detector.finish()
 
 
 def _make(settings: ShotDetectorSettings) -> SceneDetector:

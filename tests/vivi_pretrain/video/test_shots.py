@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from vivi_pretrain.synthetic.settings import SynthSettings, planned
 from vivi_pretrain.synthetic.synthesise import synthesise
 from vivi_pretrain.video.decode import Frame, frames
-from vivi_pretrain.video.shots import DETECTORS, SHORT_SIDE, ShotDetectorSettings, detect_shots
+from vivi_pretrain.video.shots import DETECTORS, SHORT_SIDE, ShotDetector, ShotDetectorSettings
 from vtab_harness.api.errors import OptionError
 
 
@@ -24,6 +24,13 @@ def picture(seed, brightness):
 def film(lengths, rate=25.0):
     images = [picture(shot, 70 if shot % 2 else 190) for shot, length in enumerate(lengths) for _ in range(length)]
     return [Frame(number, 3.0 + number / rate, image) for number, image in enumerate(images)]
+
+
+def detect_shots(frames, settings):
+    detector = ShotDetector(settings)
+    for frame in frames:
+        detector.push(frame)
+    return detector.finish()
 
 
 @pytest.mark.parametrize("detector", ["histogram", "content", "adaptive", "hash"])

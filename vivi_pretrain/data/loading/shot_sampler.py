@@ -146,30 +146,6 @@ class ShotSampler:
         return ShotChoice(self._videos[of_step], shots, self._first_row[shots][:, :, None] + offsets)
 
 
-def sample_shots(
-    table: Shots,
-    *,
-    seed: int,
-    step: int,
-    videos: int,
-    shots: int,
-    frames: int,
-    repeat_shots: bool = False,
-    repeat_frames: bool = False,
-    copies: bool = False,
-) -> ShotChoice:
-    """Returns the global batch of one step, a function of the arguments alone; for many steps keep a `ShotSampler`.
-
-    Raises:
-        DataError: Fewer videos can be used than `videos`.
-        OptionError: A number that makes no sense.
-    """
-    settings = ShotLoaderSettings(
-        videos, shots, frames, repeat_shots=repeat_shots, repeat_frames=repeat_frames, copies=copies
-    )
-    return ShotSampler(table, settings, seed=seed).choose(step)
-
-
 def _distinct(counts: NDArray[np.int64], uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
     """Draws K different numbers below each count, uniformly, and sorts them.
 

@@ -94,11 +94,6 @@ def views_from_uniforms(
     return ViewParameters(_boxes(settings, sizes, box), flips, colours)
 
 
-def draw_views(settings: ViewSettings, sizes: NDArray[np.int32], rng: np.random.Generator) -> ViewParameters:
-    """Draws one view of each of B frames of sizes (B, 2), independently of each other."""
-    return views_from_uniforms(settings, sizes, rng.random((len(sizes), numbers_per_view(settings))))
-
-
 def _boxes(settings: ViewSettings, sizes: NDArray[np.int32], uniforms: NDArray[np.float64]) -> NDArray[np.float32]:
     """Draws crops as TensorFlow's ``sample_distorted_bounding_box`` does, all attempts at once.
 

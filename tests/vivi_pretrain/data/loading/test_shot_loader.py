@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vivi_pretrain.data.loading.settings import ShotLoaderSettings
 from vivi_pretrain.data.loading.shot_loader import ShotBatch, ShotLoader
-from vivi_pretrain.data.loading.shot_sampler import Shots, sample_shots
+from vivi_pretrain.data.loading.shot_sampler import Shots, ShotSampler
 from vtab_harness.api.errors import DataError, OptionError
 
 VIDEOS = [[5, 4], [4, 6, 4], [8, 3, 4], [4, 4, 4, 4], [5, 5], [9, 4], [4, 4]]
@@ -38,8 +38,9 @@ def assert_same(first: list[ShotBatch], second: list[ShotBatch]) -> None:
 
 def test_batches_hold_the_frames_that_the_sampler_chose(make_shards) -> None:
     shards = make_shards(VIDEOS)
+    sampler = ShotSampler(shards.shots, SETTINGS, seed=3)
     for step, batch in enumerate(take(5, shards, SETTINGS, seed=3)):
-        choice = sample_shots(shards.shots, seed=3, step=step, videos=4, shots=2, frames=3)
+        choice = sampler.choose(step)
         assert batch.step == step
         np.testing.assert_array_equal(batch.videos, choice.videos)
         np.testing.assert_array_equal(batch.shots, choice.shots)

@@ -12,7 +12,7 @@ from scipy.stats import chisquare
 
 from vivi_pretrain.data.loading.epochs import EpochOrder
 from vivi_pretrain.data.loading.settings import ShotLoaderSettings
-from vivi_pretrain.data.loading.shot_sampler import ShotSampler, sample_shots
+from vivi_pretrain.data.loading.shot_sampler import ShotChoice, ShotSampler
 from vivi_pretrain.data.randomness import Stream, generator, rank_slice
 from vtab_harness.api.errors import DataError, OptionError
 
@@ -29,6 +29,10 @@ def table(videos: list[list[int]]) -> Table:
     frames = np.array([n for shots in videos for n in shots], np.int32)
     video = np.repeat(np.arange(len(videos), dtype=np.int32), [len(shots) for shots in videos])
     return Table(video, np.cumsum(frames, dtype=np.int64) - frames, frames)
+
+
+def choose(of: Table, seed: int, step: int, **options: int) -> ShotChoice:
+    return ShotSampler(of, ShotLoaderSettings(**options), seed=seed).choose(step)
 
 
 tables = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=6), min_size=1, max_size=12)
@@ -60,16 +64,14 @@ def test_any_step_of_any_table(
     shots = table(videos)
     usable = [[f for f in of_video if repeat_frames or f >= frames] for of_video in videos]
     eligible = {v for v, of_video in enumerate(usable) if len(of_video) >= (1 if repeat_shots else k)}
-    options = {"repeat_shots": repeat_shots, "repeat_frames": repeat_frames, "copies": copies}
-
-    def choose() -> object:
-        return sample_shots(shots, seed=seed, step=step, videos=n, shots=k, frames=frames, **options)  # type: ignore[arg-type]
+    wanted = {"videos": n, "shots": k, "frames": frames}
+    options = {**wanted, "repeat_shots": repeat_shots, "repeat_frames": repeat_frames, "copies": copies}
 
     if len(eligible) < n:
         with pytest.raises(DataError, match=f"only {len(eligible)} can be used"):
-            choose()
+            choose(shots, seed, step, **options)
         return
-    choice = sample_shots(shots, seed=seed, step=step, videos=n, shots=k, frames=frames, **options)  # type: ignore[arg-type]
+    choice = choose(shots, seed, step, **options)
     assert choice.videos.shape == (n,)
     assert choice.shots.shape == (n, k)
     assert choice.rows.shape == (n, k, frames)
@@ -156,11 +158,11 @@ def test_what_is_left_out_is_counted() -> None:
 
 def test_too_few_videos_say_how_many_and_what_to_do() -> None:
     with pytest.raises(DataError, match="2 shots of 4 frames wanted") as caught:
-        sample_shots(table([[8, 8], [8, 3]]), seed=0, step=0, videos=2, shots=2, frames=4)
+        choose(table([[8, 8], [8, 3]]), 0, 0, videos=2, shots=2, frames=4)
     assert "few shots left out: 1" in caught.value.message
     assert "repeat_shots=true" in str(caught.value.hint)
     with pytest.raises(DataError, match="only 0 can be used"):
-        sample_shots(table([]), seed=0, step=0, videos=1, shots=1, frames=1)
+        choose(table([]), 0, 0, videos=1, shots=1, frames=1)
 
 
 def test_streams_and_positions_never_meet() -> None:

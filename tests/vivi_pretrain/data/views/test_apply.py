@@ -12,8 +12,13 @@ from numpy.typing import NDArray
 from vivi_pretrain.data.views import apply
 from vivi_pretrain.data.views.apply import apply_views
 from vivi_pretrain.data.views.colour import hsv_to_rgb, rgb_to_hsv, shift_colours
-from vivi_pretrain.data.views.parameters import ViewParameters, draw_views
+from vivi_pretrain.data.views.parameters import ViewParameters, numbers_per_view, views_from_uniforms
 from vivi_pretrain.data.views.settings import ViewSettings
+
+
+def draw_views(settings: ViewSettings, sizes: NDArray[np.int32], rng: np.random.Generator) -> ViewParameters:
+    """One view of each frame, independently of each other."""
+    return views_from_uniforms(settings, sizes, rng.random((len(sizes), numbers_per_view(settings))))
 
 
 def shifted(pixel: NDArray[np.float64], colours: NDArray[np.float64]) -> tuple[float, float, float]:

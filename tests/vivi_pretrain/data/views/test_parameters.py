@@ -10,9 +10,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import kstest
 
-from vivi_pretrain.data.views.parameters import draw_uniforms, draw_views, numbers_per_view, views_from_uniforms
+from vivi_pretrain.data.views.parameters import ViewParameters, draw_uniforms, numbers_per_view, views_from_uniforms
 from vivi_pretrain.data.views.settings import ViewSettings
 from vtab_harness.api.errors import OptionError
+
+
+def draw_views(settings: ViewSettings, sizes: NDArray[np.int32], rng: np.random.Generator) -> ViewParameters:
+    """One view of each frame, independently of each other."""
+    return views_from_uniforms(settings, sizes, rng.random((len(sizes), numbers_per_view(settings))))
 
 
 def box_by_loop(options: ViewSettings, height: int, width: int, uniforms: NDArray[np.float64]) -> list[int]:
