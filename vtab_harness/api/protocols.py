@@ -11,12 +11,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from vtab_harness.engine.workbench import Workbench
+    from vtab_harness.api.bench import Bench, TrainingImages
 
 Status = Literal["finished", "diverged"]
 
@@ -112,21 +112,28 @@ class FitDivergedError(RuntimeError):
         self.step = step
 
 
+Inputs = TypeVar("Inputs")
+
+
 @dataclass(frozen=True, slots=True)
-class Examples:
+class Examples(Generic[Inputs]):
     """Labelled examples that a protocol may learn from.
 
     Attributes:
-        inputs: For a protocol that consumes features: float32 (n, D) on the workbench's device. For one that consumes
-            images: a `vtab_harness.engine.resident.ResidentImages`.
-        labels: Classes, int64 (n,), on the workbench's device.
+        inputs: For a protocol that consumes features: float32 (n, D) on the bench's device. For one that consumes
+            images: `vtab_harness.api.bench.TrainingImages`.
+        labels: Classes, int64 (n,), on the bench's device.
     """
 
-    inputs: Any
+    inputs: Inputs
     labels: Tensor
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+FeatureExamples: TypeAlias = "Examples[Tensor]"
+ImageExamples: TypeAlias = "Examples[TrainingImages]"
 
 
 class Predictor(Protocol):
@@ -137,7 +144,7 @@ class Predictor(Protocol):
 
         Args:
             inputs: Features (B, D) float32, or transformed images (B, 3, H, W) float32, whichever the protocol
-                consumes, on the workbench's device.
+                consumes, on the bench's device.
         """
         ...
 
@@ -191,7 +198,7 @@ class EvaluationProtocol(Protocol):
         ...
 
     def search(
-        self, bench: Workbench, train: Examples, validation: Examples, num_classes: int, log: TrialLog
+        self, bench: Bench, train: Examples[Any], validation: Examples[Any], num_classes: int, log: TrialLog
     ) -> Search:
         """Tries the grid on `train`, scores it on `validation`, and fixes a choice.
 
@@ -200,7 +207,7 @@ class EvaluationProtocol(Protocol):
         """
         ...
 
-    def fit(self, bench: Workbench, choice: Trial, examples: Examples, num_classes: int, seed: int) -> Predictor:
+    def fit(self, bench: Bench, choice: Trial, examples: Examples[Any], num_classes: int, seed: int) -> Predictor:
         """Trains with the chosen settings on training and validation examples together.
 
         Raises:

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vtab_harness.api.bench import Bench, TrainingImages
 from vtab_harness.api.errors import DeviceError
 from vtab_harness.engine.memory import halving
-from vtab_harness.engine.resident import ResidentImages
 from vtab_harness.engine.shuffling import shuffle_buffer
-from vtab_harness.engine.workbench import Workbench, depends_on_batch
+from vtab_harness.engine.workbench import depends_on_batch
 
 # Reading a loss from the device waits for it; a look every so many steps costs nothing measurable and bounds how long
 # a diverged trial goes on.
@@ -95,8 +95,8 @@ class Training:
 
 
 def train(
-    bench: Workbench,
-    images: ResidentImages,
+    bench: Bench,
+    images: TrainingImages,
     labels: Tensor,
     num_classes: int,
     schedule: Schedule,
@@ -142,7 +142,7 @@ def train(
     return halving(attempt, most, f"{phase} (gradients of a step are added up)")
 
 
-def _classifier(bench: Workbench, num_classes: int, schedule: Schedule) -> Classifier:
+def _classifier(bench: Bench, num_classes: int, schedule: Schedule) -> Classifier:
     classifier = Classifier(bench.trainable_copy(), bench.backbone.feature_size, num_classes).to(bench.device).train()
     if schedule.frozen_statistics:
         for module in classifier.modules():
@@ -152,9 +152,9 @@ def _classifier(bench: Workbench, num_classes: int, schedule: Schedule) -> Class
 
 
 def _train(
-    bench: Workbench,
+    bench: Bench,
     classifier: Classifier,
-    images: ResidentImages,
+    images: TrainingImages,
     labels: Tensor,
     schedule: Schedule,
     order: Tensor,
@@ -193,7 +193,7 @@ def _train(
 
 
 def evaluation_batches(
-    images: ResidentImages, batch_size: int, device: torch.device
+    images: TrainingImages, batch_size: int, device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yields ``(positions, inputs)`` over all resident images, in order."""
     for positions in torch.split(torch.arange(len(images), device=device), batch_size):
@@ -201,7 +201,7 @@ def evaluation_batches(
 
 
 @torch.inference_mode()
-def validate(bench: Workbench, classifier: Classifier, images: ResidentImages, labels: Tensor) -> tuple[float, float]:
+def validate(bench: Bench, classifier: Classifier, images: TrainingImages, labels: Tensor) -> tuple[float, float]:
     """Returns (top-1 accuracy in 0..1, mean cross-entropy in nats) on resident images."""
     correct = torch.zeros((), device=bench.device)
     loss = torch.zeros((), device=bench.device)

@@ -9,9 +9,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from vtab_harness.api.protocols import Examples, FitDivergedError, Search, Trial, TrialLog
+from vtab_harness.api.bench import Bench
+from vtab_harness.api.protocols import FitDivergedError, ImageExamples, Search, Trial, TrialLog
 from vtab_harness.engine.training import Classifier, Schedule, Training, train, validate
-from vtab_harness.engine.workbench import Workbench
 
 CURVE_POINTS = 100
 
@@ -82,7 +82,7 @@ class FineTunePredictor:
         classifier: Trained, in eval mode.
     """
 
-    def __init__(self, bench: Workbench, classifier: Classifier) -> None:
+    def __init__(self, bench: Bench, classifier: Classifier) -> None:
         self._bench = bench
         self.classifier = classifier
 
@@ -115,7 +115,13 @@ class FineTune:
         return [{"lr": lr, "steps": steps} for steps in self.settings.steps for lr in self.settings.lr]
 
     def _train(
-        self, bench: Workbench, setting: Mapping[str, Any], examples: Examples, num_classes: int, seed: int, phase: str
+        self,
+        bench: Bench,
+        setting: Mapping[str, Any],
+        examples: ImageExamples,
+        num_classes: int,
+        seed: int,
+        phase: str,
     ) -> Training:
         s = self.settings
         schedule = Schedule(
@@ -133,7 +139,12 @@ class FineTune:
         return train(bench, examples.inputs, examples.labels, num_classes, schedule, seed, phase)
 
     def search(
-        self, bench: Workbench, train: Examples, validation: Examples, num_classes: int, log: TrialLog
+        self,
+        bench: Bench,
+        train: ImageExamples,
+        validation: ImageExamples,
+        num_classes: int,
+        log: TrialLog,
     ) -> Search:
         """Trains once for every setting and scores it on the validation examples."""
 
@@ -151,7 +162,7 @@ class FineTune:
         return Search.best_of([log.run(setting, lambda s=setting: trial(s)) for setting in self.grid()])  # type: ignore[misc]
 
     def fit(
-        self, bench: Workbench, choice: Trial, examples: Examples, num_classes: int, seed: int
+        self, bench: Bench, choice: Trial, examples: ImageExamples, num_classes: int, seed: int
     ) -> FineTunePredictor:
         """Trains with the chosen setting on all 1000 examples.
 
@@ -167,7 +178,7 @@ class FineTune:
         """Returns what has to be kept so that `restore` gives the same predictor."""
         return {name: value.detach().cpu().contiguous() for name, value in predictor.classifier.state_dict().items()}
 
-    def restore(self, bench: Workbench, state: Mapping[str, Tensor], num_classes: int) -> FineTunePredictor:
+    def restore(self, bench: Bench, state: Mapping[str, Tensor], num_classes: int) -> FineTunePredictor:
         """Rebuilds a predictor that an interrupted run had already trained."""
         classifier = Classifier(bench.trainable_copy(), bench.backbone.feature_size, num_classes)
         classifier.load_state_dict(state)

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from vtab_harness.api.errors import OptionError
-from vtab_harness.api.protocols import Examples, FitDivergedError, Search, Trial, TrialLog
+from vtab_harness.api.protocols import FeatureExamples, FitDivergedError, Search, Trial, TrialLog
 from vtab_harness.engine.neighbours import CHUNK, nearest, unit, votes
 
 if TYPE_CHECKING:
-    from vtab_harness.engine.workbench import Workbench
+    from vtab_harness.api.bench import Bench
 
 # Added to the votes of every class, as a class without any vote would cost an infinite loss.
 EPSILON = 1e-6
@@ -89,7 +89,7 @@ class NearestNeighbours:
         return [{"k": k, "temperature": t} for k in self.settings.k for t in self.settings.temperature]
 
     def search(
-        self, bench: Workbench, train: Examples, validation: Examples, num_classes: int, log: TrialLog
+        self, bench: Bench, train: FeatureExamples, validation: FeatureExamples, num_classes: int, log: TrialLog
     ) -> Search:
         """Sorts the neighbours of every validation example once, then counts the votes of each setting.
 
@@ -123,7 +123,7 @@ class NearestNeighbours:
         return Search.best_of([run(settings) for settings in grid])
 
     def fit(
-        self, bench: Workbench, choice: Trial, examples: Examples, num_classes: int, seed: int
+        self, bench: Bench, choice: Trial, examples: FeatureExamples, num_classes: int, seed: int
     ) -> NeighbourPredictor:
         """Keeps all examples as the bank; the result does not depend on the seed.
 

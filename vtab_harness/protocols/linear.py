@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from vtab_harness.api.errors import OptionError
-from vtab_harness.api.protocols import Examples, FitDivergedError, Search, Trial, TrialLog
+from vtab_harness.api.protocols import FeatureExamples, FitDivergedError, Search, Trial, TrialLog
 from vtab_harness.engine import logistic
 
 if TYPE_CHECKING:
-    from vtab_harness.engine.workbench import Workbench
+    from vtab_harness.api.bench import Bench
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class Linear:
         return [{"l2": strength} for strength in self.settings.strengths()]
 
     def search(
-        self, bench: Workbench, train: Examples, validation: Examples, num_classes: int, log: TrialLog
+        self, bench: Bench, train: FeatureExamples, validation: FeatureExamples, num_classes: int, log: TrialLog
     ) -> Search:
         """Solves for all strengths at once and scores each on `validation`."""
 
@@ -137,7 +137,7 @@ class Linear:
 
         return Search.best_of([run(i, settings) for i, settings in enumerate(self.grid())])
 
-    def _trials(self, train: Examples, validation: Examples, num_classes: int) -> list[Trial]:
+    def _trials(self, train: FeatureExamples, validation: FeatureExamples, num_classes: int) -> list[Trial]:
         """Returns the trials of the whole grid."""
         grid = self.grid()
         if not bool(torch.isfinite(train.inputs).all() and torch.isfinite(validation.inputs).all()):
@@ -174,7 +174,9 @@ class Linear:
             max_iterations=self.settings.max_iterations,
         )
 
-    def fit(self, bench: Workbench, choice: Trial, examples: Examples, num_classes: int, seed: int) -> LinearPredictor:
+    def fit(
+        self, bench: Bench, choice: Trial, examples: FeatureExamples, num_classes: int, seed: int
+    ) -> LinearPredictor:
         """Solves for the chosen strength on all examples; the result does not depend on the seed.
 
         Raises:

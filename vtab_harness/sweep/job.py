@@ -244,7 +244,7 @@ class JobRun:
                 finished |= {trial_key(trial.settings): trial for trial in record.trials()}
         return TrialLog(finished, kept.keep)
 
-    def _fit(self, item: Work, together: Examples, seed: int) -> Predictor:
+    def _fit(self, item: Work, together: Examples[Any], seed: int) -> Predictor:
         assert item.search is not None
         classes, choice = item.task.num_classes, item.search.choice
         restore = getattr(self.protocol, "restore", None)
