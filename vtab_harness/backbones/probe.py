@@ -52,8 +52,11 @@ def measure(module: nn.Module, transform: Transform, *, name: str, images: int =
     try:
         with torch.no_grad():
             features = module(batch)
-    # The module is anybody's code: whatever it raises, the person needs to know at which input it did.
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    # The module is anybody's code: whatever it raises, the person needs to know at which input it did. SystemExit too,
+    # which would end the harness without a word and with whatever exit code it carries.
+    except BaseException as error:
         raise OptionError(
             f"{name} fails on images of {height}x{width} pixels: {type(error).__name__}: {error}",
             "Give an input_size=HEIGHTxWIDTH that it takes, or a model argument that makes it take this one.",
@@ -106,8 +109,10 @@ def count_macs(module: nn.Module, input_size: tuple[int, int]) -> int | None:
     for attempt in attempts:
         try:
             return attempt()
+        except KeyboardInterrupt:
+            raise
         # Tracing may fail in any way inside anybody's module; the count is a convenience.
-        except Exception:
+        except BaseException:
             continue
     return None
 

@@ -6,7 +6,8 @@ import hashlib
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -14,7 +15,7 @@ from typing import Any, cast
 from torch import nn
 
 from vtab_harness.api.backbones import Backbone, BackboneSpec, Transform
-from vtab_harness.api.errors import OptionError, UnknownNameError
+from vtab_harness.api.errors import OptionError, UnknownNameError, VtabError
 from vtab_harness.backbones import options, timm_build, weights
 from vtab_harness.backbones.pooled import PooledFeatures
 from vtab_harness.backbones.probe import measure
@@ -52,45 +53,62 @@ class PythonSource:
         module_name, _, attribute = spec.name.partition(":")
         if not module_name or not attribute:
             raise OptionError(f"The backbone {spec.text!r} names no callable.", "Write python:MODULE:CALLABLE")
-        source = _import(module_name)
-        make = _attribute(source, attribute, spec)
-        takes_seed = "seed" in rest and "seed" in _parameters(make)
-        seed = options.seed(dict(rest) if takes_seed else rest)
-        arguments = {key: options.literal(value) for key, value in rest.items()}
-        with timm_build.own_random_numbers(seed):
-            made = _call(make, arguments, spec)
-        module, brought = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
-        if not isinstance(module, nn.Module) or not (brought is None or isinstance(brought, Transform)):
-            raise OptionError(
-                f"{spec.prefix}:{spec.name} returned {type(made).__name__}.",
-                "Return an nn.Module, or a pair (nn.Module, Transform).",
+        with _whatever_it_raises(f"{spec.prefix}:{spec.name} failed"):
+            found = _attribute(_import(module_name), attribute, spec)
+            # A module is callable, but on images.
+            make = (lambda: found) if isinstance(found, nn.Module) else found
+            takes_seed = "seed" in rest and "seed" in _parameters(make)
+            seed = options.seed(dict(rest) if takes_seed else rest)
+            arguments = {key: options.literal(value) for key, value in rest.items()}
+            with timm_build.own_random_numbers(seed):
+                made = _call(make, arguments, spec)
+            module, brought = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+            if not isinstance(module, nn.Module) or not (brought is None or isinstance(brought, Transform)):
+                raise OptionError(
+                    f"{spec.prefix}:{spec.name} returned {type(made).__name__}.",
+                    "Return an nn.Module, or a pair (nn.Module, Transform).",
+                )
+            transform = overrides.apply(brought or _transform(module))
+            if checkpoint is not None:
+                path = Path(checkpoint).expanduser()
+                weights.load_into(module, weights.read_checkpoint(path), timm_build.classifier_names(module), path)
+            if callable(getattr(module, "forward_features", None)) and callable(getattr(module, "forward_head", None)):
+                module = PooledFeatures(module)
+            module.eval()
+            weights.check_finite(module.state_dict(), spec.text)
+            measures = measure(module, transform, name=f"{spec.prefix}:{spec.name}", images=2)
+            pretrained = getattr(module, "pretrained", arguments.get("pretrained", True))
+            return Backbone(
+                spec=spec.text,
+                module=module,
+                transform=transform,
+                feature_size=measures.feature_size,
+                parameters=measures.parameters,
+                macs=measures.macs,
+                fingerprint=weights.fingerprint(module),
+                architecture={
+                    "source": "python",
+                    "name": f"{module_name}:{attribute}",
+                    "arguments": options.plain(arguments),
+                    "code": _SOURCES[module_name],
+                },
+                pretrained=checkpoint is not None or bool(pretrained),
             )
-        transform = overrides.apply(brought or _transform(module))
-        if checkpoint is not None:
-            path = Path(checkpoint).expanduser()
-            weights.load_into(module, weights.read_checkpoint(path), timm_build.classifier_names(module), path)
-        if callable(getattr(module, "forward_features", None)) and callable(getattr(module, "forward_head", None)):
-            module = PooledFeatures(module)
-        module.eval()
-        weights.check_finite(module.state_dict(), spec.text)
-        measures = measure(module, transform, name=f"{spec.prefix}:{spec.name}", images=2)
-        pretrained = getattr(module, "pretrained", arguments.get("pretrained", True))
-        return Backbone(
-            spec=spec.text,
-            module=module,
-            transform=transform,
-            feature_size=measures.feature_size,
-            parameters=measures.parameters,
-            macs=measures.macs,
-            fingerprint=weights.fingerprint(module),
-            architecture={
-                "source": "python",
-                "name": f"{module_name}:{attribute}",
-                "arguments": options.plain(arguments),
-                "code": _SOURCES[module_name],
-            },
-            pretrained=checkpoint is not None or bool(pretrained),
-        )
+
+
+@contextmanager
+def _whatever_it_raises(what: str) -> Iterator[None]:
+    """Names a person's code in what it raises; SystemExit would end the harness without a word."""
+    try:
+        yield
+    except (VtabError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise OptionError(f"{what}: {_said(error)}") from error
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 # sha256 of each module's file as it was when first imported: later edits do not change what runs in this process.
@@ -105,14 +123,17 @@ def _import(name: str) -> ModuleType:
     importlib.invalidate_caches()
     try:
         module = importlib.import_module(name)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         missing = isinstance(error, ModuleNotFoundError) and error.name is not None
         if missing and (name + ".").startswith(f"{cast('ModuleNotFoundError', error).name}."):
             raise UnknownNameError(
-                f"There is no Python module {name!r}.", f"It is looked for in {folder} and among installed packages."
+                f"There is no Python module {name!r}.",
+                f"It is looked for in {Path.cwd()} and among installed packages.",
             ) from error
         raise OptionError(
-            f"The Python module {name!r} cannot be imported: {type(error).__name__}: {error}", "Mend the module."
+            f"The Python module {name!r} cannot be imported: {_said(error)}", "Mend the module."
         ) from error
     if name not in _SOURCES:
         file = getattr(module, "__file__", None)
@@ -133,9 +154,6 @@ def _attribute(module: ModuleType, path: str, spec: BackboneSpec) -> Callable[..
             f"{spec.prefix}:{spec.name} is {type(found).__name__}, which cannot be called.",
             "Name a function or class that returns an nn.Module.",
         )
-    if isinstance(found, nn.Module):
-        # A module is callable, but on images.
-        return lambda: found
     return cast("Callable[..., Any]", found)
 
 
@@ -158,9 +176,11 @@ def _call(make: Callable[..., Any], arguments: dict[str, Any], spec: BackboneSpe
         raise OptionError(f"{spec.prefix}:{spec.name} does not take these arguments: {error}.", hint) from error
     try:
         return make(**arguments)
-    # The callable is the person's own code: whatever it raises is shown with its name.
-    except Exception as error:
-        raise OptionError(f"{spec.prefix}:{spec.name} failed: {type(error).__name__}: {error}") from error
+    except KeyboardInterrupt:
+        raise
+    # The callable is the person's own code: whatever it raises is shown with its name, our own errors as well.
+    except BaseException as error:
+        raise OptionError(f"{spec.prefix}:{spec.name} failed: {_said(error)}") from error
 
 
 def _transform(module: nn.Module) -> Transform:

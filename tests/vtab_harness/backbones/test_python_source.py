@@ -33,6 +33,12 @@ class Net(nn.Module):
             return y.mean((0, 2, 3))[None]
         if self.fail == "raise":
             raise ValueError("no such luck")
+        if self.fail == "exit":
+            raise SystemExit(7)
+        if self.fail == "deep":
+            return self.forward(x)
+        if self.fail == "count" and x.device.type == "meta":
+            raise SystemExit(8)
         return y.mean((2, 3))
 
 def make(width=8):
@@ -55,6 +61,26 @@ def text():
 
 def broken():
     raise RuntimeError("out of coffee")
+
+def leaves():
+    raise SystemExit("gone home")
+
+def deep():
+    return deep()
+
+class Odd(Net):
+    def state_dict(self):
+        raise SystemExit(9)
+
+class Meta(type):
+    def __getattr__(cls, name):
+        raise SystemExit(10)
+
+class Strange(metaclass=Meta):
+    pass
+
+def interrupted():
+    raise KeyboardInterrupt
 
 NUMBER = 3
 class space:
@@ -130,11 +156,17 @@ def test_seed_and_checkpoint(source: Callable[..., str], tmp_path: Path) -> None
         ("NUMBER", OptionError, "cannot be called"),
         ("text", OptionError, "returned str"),
         ("broken", OptionError, "out of coffee"),
+        ("leaves", OptionError, "leaves failed: SystemExit: gone home"),
+        ("deep", OptionError, "deep failed: RecursionError"),
+        ("Odd?input_size=4", OptionError, "Odd failed: SystemExit: 9"),
+        ("Strange.inner", OptionError, "Strange.inner failed: SystemExit: 10"),
         ("make?widht=3", OptionError, "'width'"),
         ("Net?fail=map", OptionError, "(2, 8, 222, 222)"),
         ("Net?fail=batch", OptionError, "(1, 8)"),
         ("Net?fail=nan", CheckpointError, "not finite"),
         ("Net?fail=raise", OptionError, "no such luck"),
+        ("Net?fail=exit&input_size=4", OptionError, "4x4 pixels: SystemExit: 7"),
+        ("Net?fail=deep&input_size=4", OptionError, "4x4 pixels: RecursionError"),
         ("Net?input_size=2", OptionError, "2x2"),
     ],
 )
@@ -150,6 +182,21 @@ def test_modules_that_cannot_be_imported(source: Callable[..., str]) -> None:
         load("python:no_such_module_here.sub:make")
     with pytest.raises(OptionError, match="CALLABLE"):
         load("python:torch")
-    for code, says in (("import no_such_neighbour", "no_such_neighbour"), ("1 / 0", "ZeroDivisionError")):
+    for code, says in (
+        ("import no_such_neighbour", "no_such_neighbour"),
+        ("1 / 0", "ZeroDivisionError"),
+        ("raise SystemExit", "SystemExit"),
+        ("def f(): f()\nf()", "RecursionError"),
+        ("import this is wrong", "SyntaxError"),
+    ):
         with pytest.raises(OptionError, match=says):
             load(f"python:{source(code)}:make")
+
+
+def test_leaving_python_is_a_mistake_and_not_a_success(source: Callable[..., str]) -> None:
+    with pytest.raises(OptionError, match=r"^python:sys:exit failed: SystemExit$"):
+        load("python:sys:exit")
+    name = source()
+    assert load(f"python:{name}:Net?fail=count&input_size=4").macs == 8 * 27 * 2 * 2
+    with pytest.raises(KeyboardInterrupt):
+        load(f"python:{name}:interrupted")
