@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import inspect
 import sys
@@ -17,6 +16,8 @@ from torch import nn
 from vtab_harness.api.backbones import Backbone, BackboneSpec, Transform
 from vtab_harness.api.errors import OptionError, UnknownNameError, VtabError
 from vtab_harness.backbones import options, timm_build, weights
+from vtab_harness.backbones.code import exact_imports
+from vtab_harness.backbones.objects import object_digest
 from vtab_harness.backbones.pooled import PooledFeatures
 from vtab_harness.backbones.probe import measure
 from vtab_harness.registry import near_names, unknown_name
@@ -29,6 +30,9 @@ class PythonSource:
     and its ``Transform``. Without a transform, the module's ``transform`` or ``pretrained_cfg`` counts, and without
     these images come as 224 x 224 pixels on the 0..1 scale. Options: ``checkpoint=FILE``, ``seed=N`` of the random
     numbers, ``input_size``, ``mean``, ``std``; every other one is handed to the callable, read as a Python literal.
+
+    Its identity covers the code that it reaches: see `vtab_harness.backbones.code`, and for what no file tells about,
+    `vtab_harness.backbones.objects`.
 
     A backbone counts as pretrained unless the module says otherwise with an attribute ``pretrained``, or the option
     ``pretrained=false`` was given.
@@ -53,8 +57,10 @@ class PythonSource:
         module_name, _, attribute = spec.name.partition(":")
         if not module_name or not attribute:
             raise OptionError(f"The backbone {spec.text!r} names no callable.", "Write python:MODULE:CALLABLE")
-        with _whatever_it_raises(f"{spec.prefix}:{spec.name} failed"):
+        # All of it, because modules may be imported as late as in the first forward pass.
+        with _whatever_it_raises(f"{spec.prefix}:{spec.name} failed"), _own_code(module_name) as code:
             found = _attribute(_import(module_name), attribute, spec)
+            code = code or object_digest(found)
             # A module is callable, but on images.
             make = (lambda: found) if isinstance(found, nn.Module) else found
             takes_seed = "seed" in rest and "seed" in _parameters(make)
@@ -90,7 +96,7 @@ class PythonSource:
                     "source": "python",
                     "name": f"{module_name}:{attribute}",
                     "arguments": options.plain(arguments),
-                    "code": _SOURCES[module_name],
+                    "code": code,
                 },
                 pretrained=checkpoint is not None or bool(pretrained),
             )
@@ -111,18 +117,20 @@ def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
-# sha256 of each module's file as it was when first imported: later edits do not change what runs in this process.
-_SOURCES: dict[str, str | None] = {}
-
-
-def _import(name: str) -> ModuleType:
+@contextmanager
+def _own_code(name: str) -> Iterator[str | None]:
+    """Looks for a module in the working folder too, and runs exactly what its digest is of."""
     folder = str(Path.cwd())
     if folder not in sys.path and "" not in sys.path:
         # For good and in front, as `python -m` has it: the module may import its neighbours later.
         sys.path.insert(0, folder)
-    importlib.invalidate_caches()
+    with exact_imports(name) as digest:
+        yield digest
+
+
+def _import(name: str) -> ModuleType:
     try:
-        module = importlib.import_module(name)
+        return importlib.import_module(name)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -135,11 +143,6 @@ def _import(name: str) -> ModuleType:
         raise OptionError(
             f"The Python module {name!r} cannot be imported: {_said(error)}", "Mend the module."
         ) from error
-    if name not in _SOURCES:
-        file = getattr(module, "__file__", None)
-        known = file is not None and Path(file).is_file()
-        _SOURCES[name] = hashlib.sha256(Path(file).read_bytes()).hexdigest() if known and file else None
-    return module
 
 
 def _attribute(module: ModuleType, path: str, spec: BackboneSpec) -> Callable[..., Any]:

@@ -27,6 +27,7 @@ from torch import nn
 from vtab_harness.api.backbones import Transform
 from vtab_harness.api.errors import OptionError
 from vtab_harness.backbones.objects import object_digest
+from vtab_harness.backbones.spec import load
 
 PROGRAM = """
 import functools, json, logging, argparse, dataclasses, math
@@ -154,6 +155,44 @@ print(object_digest(Net))
     command = [sys.executable, str(tmp_path / "script.py")]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.strip() == object_digest(run(main, PROGRAM).Net)
+
+
+def feature(spec: str) -> tuple[float, str]:
+    backbone = load(spec)
+    with torch.no_grad():
+        return float(backbone.module(torch.ones(2, 3, 4, 4))[0, 0]), backbone.architecture["code"]
+
+
+def test_a_class_redefined_in_main_is_another_backbone(main: types.ModuleType) -> None:
+    spec = "python:__main__:Net?input_size=4"
+    run(main, PROGRAM)
+    first = feature(spec)
+    assert feature(spec) == first
+    run(main, PROGRAM.replace("by=2.0", "by=3.0"))
+    second = feature(spec)
+    assert second[0] == first[0] + 1
+    assert second[1] != first[1]
+    run(main, PROGRAM)
+    assert feature(spec) == first
+
+
+def test_a_function_a_network_and_a_module_without_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = """
+    from torch import nn
+    class Net(nn.Flatten):
+        k = 1
+    def make():
+        return Net()
+    net = Net()
+    """
+    for name in ("make", "net", "Net"):
+        digests = []
+        for program in (lines, lines, lines.replace("k = 1", "k = 2")):
+            made = types.ModuleType("made_in_memory")
+            exec(dedent(program), vars(made))
+            monkeypatch.setitem(sys.modules, "made_in_memory", made)
+            digests.append(load(f"python:made_in_memory:{name}?input_size=4").architecture["code"])
+        assert digests[0] == digests[1] != digests[2]
 
 
 def test_code_of_ones_own_files_counts_and_installed_code_by_name(

@@ -107,7 +107,8 @@ def test_a_function_with_arguments(source: Callable[..., str], tmp_path: Path) -
     assert (backbone.feature_size, backbone.parameters, backbone.macs) == (5, 140, 5 * 27 * 10 * 8)
     assert backbone.transform == Transform((12, 10), (0.5, 0.5, 0.5))
     assert backbone.pretrained
-    code = hashlib.sha256((tmp_path / f"{name}.py").read_bytes()).hexdigest()
+    own = hashlib.sha256((tmp_path / f"{name}.py").read_bytes()).hexdigest()
+    code = hashlib.sha256(f"{name}.py\n{own}\n".encode()).hexdigest()
     assert backbone.architecture == {
         "source": "python",
         "name": f"{name}:make",
