@@ -12,6 +12,7 @@ from vtab_harness import registry
 from vtab_harness.api.executors import JobOutcome, Passed
 from vtab_harness.api.records import Record
 from vtab_harness.api.tasks import Task
+from vtab_harness.backbones.loaded import one_sweep
 from vtab_harness.data.selection import TrainExamples
 from vtab_harness.engine.workbench import Progress, no_progress
 from vtab_harness.store import Store, read_record
@@ -114,6 +115,7 @@ def evaluate(
     return run_sweep([backbone] if isinstance(backbone, str) else backbone, tasks, sweep, executor)
 
 
+@one_sweep()
 def run_sweep(
     backbones: Sequence[str],
     tasks: Sequence[Task],

@@ -20,7 +20,8 @@ from vtab_harness.api.executors import Job
 from vtab_harness.api.labels import Column
 from vtab_harness.api.tasks import Task
 from vtab_harness.registry import Entry
-from vtab_harness.sweep.job import load_backbone, run_job
+from vtab_harness.backbones.loaded import load_backbone
+from vtab_harness.sweep.job import run_job
 from vtab_harness.sweep.settings import SweepSettings
 
 sys.modules["large"] = sys.modules["__main__"]

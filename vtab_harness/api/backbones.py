@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -92,6 +93,9 @@ class Backbone:
         fingerprint: sha256 (hex) over names, shapes, dtypes and bytes of all parameters and buffers.
         architecture: What beside the weights decides the features (source, name, arguments, library version).
         pretrained: False where the weights are a random initialisation.
+        files: What it was read from: absolute path -> sha256 (hex) of its contents, taken before they were read, as
+            `vtab_harness.backbones.loaded.contents` takes it. Empty where no file had a part in it, None where nobody
+            can say; the backbone is then loaded anew for every sweep.
     """
 
     spec: str
@@ -103,6 +107,7 @@ class Backbone:
     fingerprint: str
     architecture: Mapping[str, Any]
     pretrained: bool
+    files: Mapping[Path, str] | None = None
 
     def identity(self) -> BackboneIdentity:
         """Returns what makes its features what they are; equal identities give equal features."""

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import torch
 from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError, RepositoryNotFoundError
+from huggingface_hub.file_download import repo_folder_name
 
 from vtab_harness.api.errors import CheckpointError, OfflineError, UnknownNameError
 
@@ -65,6 +66,21 @@ def from_hub(repository: str, filenames: Sequence[str]) -> Path:
         except Exception as error:
             raise OfflineError(f"{message}the download failed: {type(error).__name__}: {error}", remedy) from error
     raise CheckpointError(f"{place} has none of {', '.join(filenames)}.", f"Choose another repository, or {_REMEDIES}")
+
+
+def deciding(path: Path, repository: str) -> tuple[Path, ...]:
+    """Returns what decides that a file of a repository is taken from where it is.
+
+    Args:
+        path: As `from_hub` returned it.
+        repository: As it was told.
+
+    Returns:
+        Its folder, where better files may appear, and the file that says which revision a name stands for.
+    """
+    name, _, revision = repository.partition("@")
+    kept = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=name, repo_type="model")
+    return path.parent, kept / "refs" / (revision or constants.DEFAULT_REVISION)
 
 
 def from_url(url: str, filename: str | None = None) -> Path:

@@ -99,6 +99,8 @@ class PythonSource:
                     "code": code,
                 },
                 pretrained=checkpoint is not None or bool(pretrained),
+                # A callable may read files that nobody knows of.
+                files=None,
             )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import nn
 from vtab_harness.api.backbones import Backbone, BackboneSpec, Transform
 from vtab_harness.api.errors import CheckpointError, OptionError, UnknownNameError, VtabError
 from vtab_harness.backbones import folders, hub, options, timm_build, weights
+from vtab_harness.backbones.loaded import contents
 from vtab_harness.backbones.pooled import PooledFeatures
 from vtab_harness.backbones.probe import measure
 from vtab_harness.backbones.timm_build import Plan
@@ -25,13 +27,18 @@ class _Found:
 
     Attributes:
         plan: What to build.
-        pretrained: Builds the model with the weights that belong to the name; None where there are none.
+        weights: Finds the weights that belong to the name, and all that their choice depends on; None where there are
+            none.
+        fill: Builds a model with such weights.
         config: The file that the plan was read from, or None.
+        files: What was read so far, as `Backbone.files` has it.
     """
 
     plan: Plan
-    pretrained: Callable[[Plan], nn.Module] | None
+    weights: Callable[[], tuple[Path, ...]] | None
+    fill: Callable[[Plan, Path], nn.Module]
     config: Path | None = None
+    files: Mapping[Path, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +91,20 @@ class TimmSource:
             raise CheckpointError(message, "Mend it, or save the model again with this timm.") from error
         plan, transform = _fit_input(plan, cfg, overrides)
 
+        files = dict(found.files)
         if checkpoint is not None:
-            model = timm_build.random_model(plan, seed)
-            timm_build.load_file(model, plan, Path(checkpoint).expanduser())
+            path = Path(checkpoint).expanduser()
+            files |= contents([path])
+            model = _from_file(plan, path, seed)
         elif pretrained:
-            if found.pretrained is None:
+            if found.weights is None:
                 raise CheckpointError(
                     f"No weights are published for {spec.prefix}:{spec.name}.",
                     "Pass pretrained=false for random ones, or checkpoint=FILE.",
                 )
-            model = found.pretrained(plan)
+            paths = found.weights()
+            files |= contents(paths)
+            model = found.fill(plan, paths[0])
         else:
             model = timm_build.random_model(plan, seed)
         module = PooledFeatures(model).eval()
@@ -108,6 +119,7 @@ class TimmSource:
             fingerprint=weights.fingerprint(module),
             architecture=_identity(plan, cfg),
             pretrained=pretrained or checkpoint is not None,
+            files=files,
         )
 
 
@@ -169,41 +181,53 @@ def _find_timm(spec: BackboneSpec) -> _Found:
     )
     weighty = cfg.get("url") or cfg.get("file") or cfg.get("hf_hub_id")
     plan = Plan(architecture if known is not None else spec.name, cfg)
-    if not weighty:
-        return _Found(plan, None)
+    needs = f"{spec.prefix}:{spec.name} needs weights"
 
-    def pretrained(ready: Plan) -> nn.Module:
-        try:
-            return timm_build.published_model(ready, _published_file(cfg))
-        except VtabError as error:
-            raise type(error)(f"{spec.prefix}:{spec.name} needs weights: {error.message}", error.hint) from error
+    def find_weights() -> tuple[Path, ...]:
+        with _said_for(needs):
+            return _published_files(cfg)
 
-    return _Found(plan, pretrained)
+    def fill(ready: Plan, path: Path) -> nn.Module:
+        with _said_for(needs):
+            return timm_build.published_model(ready, path)
+
+    return _Found(plan, find_weights if weighty else None, fill)
 
 
-def _published_file(cfg: Mapping[str, Any]) -> Path:
+@contextmanager
+def _said_for(what: str) -> Iterator[None]:
+    try:
+        yield
+    except VtabError as error:
+        raise type(error)(f"{what}: {error.message}", error.hint) from error
+
+
+def _published_files(cfg: Mapping[str, Any]) -> tuple[Path, ...]:
     if cfg.get("file"):
-        return Path(cfg["file"])
+        return (Path(cfg["file"]),)
     if not cfg.get("hf_hub_id"):
         url, filename = (cfg["url"], None) if isinstance(cfg["url"], str) else cfg["url"]
-        return hub.from_url(url, filename)
+        return (hub.from_url(url, filename),)
     filename = cfg.get("hf_hub_filename") or "pytorch_model.bin"
     safe = [] if cfg.get("custom_load") else [str(Path(filename).with_suffix(".safetensors"))]
     if filename == "pytorch_model.bin":
         safe = ["model.safetensors"]
     elif filename == "open_clip_pytorch_model.bin":
         safe = ["open_clip_model.safetensors", *safe]
-    return hub.from_hub(cfg["hf_hub_id"], list(dict.fromkeys([*safe, filename])))
+    path = hub.from_hub(cfg["hf_hub_id"], list(dict.fromkeys([*safe, filename])))
+    return path, *hub.deciding(path, cfg["hf_hub_id"])
 
 
-def _from_config(config: folders.Config, find_weights: Callable[[], Path]) -> _Found:
-    def pretrained(plan: Plan) -> nn.Module:
-        path = find_weights()
-        model = timm_build.random_model(plan, seed=0)
-        timm_build.load_file(model, plan, path)
-        return model
+def _from_config(path: Path, deciding: tuple[Path, ...], find_weights: Callable[[], tuple[Path, ...]]) -> _Found:
+    files = contents([path, *deciding])
+    config = folders.read_config(path)
+    return _Found(Plan(config.architecture, config.cfg, config.arguments), find_weights, _from_file, path, files)
 
-    return _Found(Plan(config.architecture, config.cfg, config.arguments), pretrained, config.path)
+
+def _from_file(plan: Plan, path: Path, seed: int = 0) -> nn.Module:
+    model = timm_build.random_model(plan, seed)
+    timm_build.load_file(model, plan, path)
+    return model
 
 
 def _find_folder(spec: BackboneSpec) -> _Found:
@@ -212,14 +236,15 @@ def _find_folder(spec: BackboneSpec) -> _Found:
         raise CheckpointError(f"{folder} is a file, not a folder.", f"Write timm:NAME?checkpoint={folder}")
     if not folder.is_dir():
         raise CheckpointError(f"The folder {folder} does not exist.", "Check the path.")
-    return _from_config(folders.read_config(folder / "config.json"), lambda: folders.find_weights(folder))
+    return _from_config(folder / "config.json", (folder,), lambda: (folders.find_weights(folder),))
 
 
 def _find_repository(spec: BackboneSpec) -> _Found:
     if spec.name.count("/") != 1:
         raise OptionError(f"The repository {spec.name!r} is not of the form ORG/NAME.", "Write hf-hub:ORG/NAME")
-    config = folders.read_config(hub.from_hub(spec.name, ["config.json"]))
-    return _from_config(config, lambda: hub.from_hub(spec.name, folders.WEIGHT_FILES[:2]))
+    config = hub.from_hub(spec.name, ["config.json"])
+    names = folders.WEIGHT_FILES[:2]
+    return _from_config(config, hub.deciding(config, spec.name), lambda: (hub.from_hub(spec.name, names),))
 
 
 def _sorted_names() -> Iterable[str]:

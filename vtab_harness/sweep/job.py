@@ -6,7 +6,6 @@ import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vtab_harness import registry
-from vtab_harness.api.backbones import Backbone
 from vtab_harness.api.data import Images
 from vtab_harness.api.errors import VtabError
 from vtab_harness.api.executors import Job, JobOutcome, Passed
@@ -31,7 +29,7 @@ from vtab_harness.api.protocols import (
     trial_key,
 )
 from vtab_harness.api.tasks import Task
-from vtab_harness.backbones.spec import load
+from vtab_harness.backbones.loaded import load_backbone
 from vtab_harness.data.learning import LearningSet, find_learning, prepare_learning, split_names
 from vtab_harness.engine.device import repeatable, resolve_device, resolve_precision, resolve_tf32
 from vtab_harness.engine.features import cached_features
@@ -44,13 +42,6 @@ from vtab_harness.store import Store, Unfinished
 from vtab_harness.sweep.recording import CountedImages, Recorder, Work
 from vtab_harness.sweep.sealed import SealedTest
 from vtab_harness.sweep.settings import SweepSettings
-
-
-# One backbone serves several jobs in a row; loading and fingerprinting it once is enough.
-@lru_cache(maxsize=1)
-def load_backbone(spec: str) -> Backbone:
-    """Loads a backbone, or returns the one that was loaded last."""
-    return load(spec)
 
 
 def run_job(job: Job, progress: Progress = no_progress) -> JobOutcome:

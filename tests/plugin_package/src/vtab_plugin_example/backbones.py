@@ -27,6 +27,7 @@ class ChannelMeansSource:
             fingerprint=fingerprint(module),
             architecture={"source": "channel-means", "version": 1},
             pretrained=False,
+            files={},
         )
 
     def names(self) -> Iterable[str]:
