@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaderboards.reading.scan import Found
 from vtab_harness import __version__
-from vtab_harness.api.errors import OptionError
+from vtab_harness.api.errors import OptionError, StorageError
 from vtab_harness.store import storage_errors, write_atomically
 
 if TYPE_CHECKING:
@@ -79,9 +79,10 @@ def build(found: Found, options: BuildOptions, out: Path, tell: Tell) -> tuple[B
 
     Raises:
         OptionError: Nothing fits the options.
-        StorageError: The folder cannot be written, or no record is left.
+        StorageError: The folder cannot be written, or no record can be used or is left.
     """
     from leaderboards import exports
+    from leaderboards.exports.spreadsheet import printable
     from leaderboards.reading.board import build_board
     from leaderboards.reading.choice import choose
     from leaderboards.reading.results import read_results
@@ -90,12 +91,17 @@ def build(found: Found, options: BuildOptions, out: Path, tell: Tell) -> tuple[B
     said: list[str] = []
 
     def say(line: str) -> None:
-        said.append(line)
-        tell(line)
+        # Records name protocols and variants, and a terminal obeys what it is sent.
+        said.append(printable(line))
+        tell(said[-1])
 
     with storage_errors(out, "writing a leaderboard"):
         (out / CACHE).mkdir(parents=True, exist_ok=True)
     results = read_results(found, out / CACHE / "records.sqlite", options.verify)
+    if not results.entries:
+        named, bad = ", ".join(map(str, found.folders)), results.unusable
+        reasons = "; ".join(f"{entry.path}: {entry.error}" for entry in bad[:5])
+        raise StorageError(f"None of the {len(bad)} records in {named} can be used.", reasons)
     choice = choose(results.entries, options.suite, options.protocol, options.variants)
     say(f"{choice.in_words()}: {choice.records} records.")
     for suite, protocol, variant, count in choice.others:

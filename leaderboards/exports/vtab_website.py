@@ -7,7 +7,6 @@ columns of metadata at the end. pandas reads it with ``read_csv(path, header=[0,
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,8 @@ from leaderboards.exports.csv import write_rows
 from leaderboards.exports.rows import order
 from leaderboards.exports.spreadsheet import cell
 from leaderboards.summary import Summary
+from vtab_harness.api.errors import StorageError
+from vtab_harness.store import read_record
 
 METADATA = ("model", "architecture", "hyper_sweep_size", "preprocessing")
 
@@ -49,7 +50,7 @@ def _sweep_size(board: Board, row: int) -> int | None:
     for path in board.paths[row].ravel():
         if path is not None:
             try:
-                return len(json.loads(Path(path).read_bytes())["search"]["trials"])
-            except (OSError, ValueError, KeyError, TypeError):
+                return len(read_record(Path(path)).search.trials)
+            except StorageError:
                 return None
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -173,8 +174,8 @@ def _reference(board: Board, row: ReferenceRow) -> dict[str, Any]:
 class _Links:
     """Relative addresses of records.
 
-    Almost all follow the layout of a results folder, so that a number says which of a few places one lies in; a large
-    leaderboard would carry megabytes of paths otherwise.
+    Almost all follow the layout of a results folder, so that ``0-bcc17301ca6d`` says which of a few places one lies in,
+    and how its name ends; a large leaderboard would carry megabytes of paths otherwise.
     """
 
     def __init__(self, board: Board, folder: Path) -> None:
@@ -182,21 +183,22 @@ class _Links:
         self.places: list[tuple[str, str]] = []
         self._known: dict[tuple[str, str], int] = {}
 
-    def of_row(self, b: int) -> list[list[int | str | None]]:
-        """Returns for each task and seed a place, an address, or None where there is no record."""
+    def of_row(self, b: int) -> list[list[str | None]]:
+        """Returns for each task and seed a place and an end, an address, or None where there is no record."""
         board = self.board
         return [
             [self._link(b, t, s, board.paths[b, t, s]) for s in range(len(board.seeds))]
             for t in range(len(board.tasks))
         ]
 
-    def _link(self, b: int, t: int, s: int, path: str | None) -> int | str | None:
+    def _link(self, b: int, t: int, s: int, path: str | None) -> str | None:
         if path is None:
             return None
         ends = f"/{self.board.backbones[b].key}/{self.board.tasks[t].name}/"
         root, found, rest = path.replace(os.sep, "/").rpartition(ends)
         folder, _, name = rest.partition("/")
-        if not found or name != f"seed{self.board.seeds[s]}.json":
+        end = name.removeprefix(f"seed{self.board.seeds[s]}-").removesuffix(".json")
+        if not found or name != f"seed{self.board.seeds[s]}-{end}.json" or not re.fullmatch("[0-9a-f]+", end):
             return self._relative(Path(path))
         if (root, folder) not in self._known:
             start = self._relative(Path(root or "."))
@@ -204,7 +206,7 @@ class _Links:
                 return None
             self._known[root, folder] = len(self.places)
             self.places.append((start, quote(folder)))
-        return self._known[root, folder]
+        return f"{self._known[root, folder]}-{end}"
 
     def _relative(self, path: Path) -> str | None:
         """Returns an address that starts with a dot, so that no name can pass for a scheme such as ``javascript:``."""

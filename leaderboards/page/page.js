@@ -220,10 +220,9 @@
   // --- Where a row comes from.
   const place = (row, t, s) => {
     const where = row.places[t][s];
-    if (where === null) return null;
-    if (typeof where === "string") return where;
-    const [root, folder] = data.places[where];
-    return [root, row.folder, encodeURIComponent(data.tasks[t].name), folder, `seed${data.seeds[s]}.json`].join("/");
+    if (where === null || where.startsWith(".")) return where;
+    const [number, end] = where.split("-"), [root, folder] = data.places[number];
+    return [root, row.folder, encodeURIComponent(data.tasks[t].name), folder, `seed${data.seeds[s]}-${end}.json`].join("/");
   };
   const open = (flat) => {
     const { row } = flat, body = $("details").querySelector(".body");

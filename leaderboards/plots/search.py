@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +58,29 @@ def read_searches(board: Board, row: int) -> list[Searched]:
         if path is None:
             continue
         try:
-            record = read_record(Path(path))
-            trials = tuple(record.trials())
-        except (StorageError, KeyError, TypeError, ValueError):
+            search = read_record(Path(path)).search
+        except StorageError:
             continue
-        if trials:
-            found.append(Searched(task.title, trials, record.search.get("chosen")))
+        if search.trials and all(map(_can_be_drawn, search.trials)):
+            trials = tuple(replace(trial, settings=_scalars(trial.settings)) for trial in search.trials)
+            found.append(Searched(task.title, trials, search.chosen))
     return found
+
+
+def _can_be_drawn(trial: Trial) -> bool:
+    """Returns whether its numbers are such as a search gives; matplotlib ends in a traceback for some others."""
+    accuracy = trial.validation_accuracy
+    return (accuracy is None or 0 <= accuracy <= 1) and all(
+        0 <= step < 1 << 53 and not abs(loss) > 1e30 for step, loss in trial.curve
+    )
+
+
+def _scalars(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns settings in which a list, an object or a number beyond all measure is text."""
+    return {
+        name: value if value is None or isinstance(value, str | bool) or _is_number(value) else json.dumps(value)
+        for name, value in settings.items()
+    }
 
 
 def draw(board: Board, row: int) -> Figure:
@@ -200,7 +217,7 @@ def _natural(text: str) -> list[tuple[int, float, str]]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
 def _panels(count: int) -> tuple[Figure, list[Axes]]:

@@ -6,6 +6,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from leaderboards.board import Aggregation, BackboneRow, Board, Duplicate, LeftO
 from leaderboards.reading.choice import Choice
 from leaderboards.reading.entry import Entry
 from leaderboards.reading.names import pretraining_step, row_names
+from leaderboards.reading.record import column_differences, read_usable
 from leaderboards.reading.results import Results
 from vtab_harness import registry
 from vtab_harness.api.errors import StorageError
@@ -78,13 +80,19 @@ def _fitting(entries: Sequence[Entry], choice: Choice, tasks: dict[str, Task], l
         best = variant_of.setdefault(entry.task, entry.variant)
         if order[entry.variant] < order[best]:
             variant_of[entry.task] = entry.variant
-    data_of: dict[str, str] = {}
     counts: dict[str, Counter[str]] = defaultdict(Counter)
+    examples: dict[str, Entry] = {}
     for entry in there:
         if entry.variant == variant_of[entry.task] and entry.task_version == tasks[entry.task].version:
-            counts[entry.task][entry.data] += 1
-    for task, count in counts.items():
-        data_of[task] = min(count, key=lambda data: (-count[data], data))
+            counts[entry.task][entry.column] += 1
+            examples.setdefault(entry.column, entry)
+    column_of = {task: min(count, key=lambda column: (-count[column], column)) for task, count in counts.items()}
+    different = {
+        column: _difference(examples[column_of[task]], examples[column])
+        for task, count in counts.items()
+        for column in count
+        if column != column_of[task]
+    }
     fitting = []
     for entry in entries:
         if entry.task not in tasks:
@@ -97,14 +105,23 @@ def _fitting(entries: Sequence[Entry], choice: Choice, tasks: dict[str, Task], l
         elif entry.task_version != tasks[entry.task].version:
             now = tasks[entry.task].version
             reason = f"it is of version {entry.task_version} of its task, this harness has version {now}"
-        elif entry.data != data_of[entry.task]:
-            others = counts[entry.task][data_of[entry.task]]
-            reason = f"its examples or pixels are not those of the {others} other records of this task"
+        elif entry.column != column_of[entry.task]:
+            others = counts[entry.task][column_of[entry.task]]
+            reason = f"it is not like the {others} other records of this task: {different[entry.column]}"
         else:
             fitting.append(entry)
             continue
         left_out.append(LeftOut(entry.path, entry.backbone, entry.task, reason))
     return fitting
+
+
+def _difference(wanted: Entry, other: Entry) -> str:
+    """Returns in words why two records are of two columns, from what the files hold now."""
+    try:
+        one, another = (read_usable(Path(entry.path)).head.identity for entry in (wanted, other))
+    except StorageError:
+        return "other examples, settings or code"
+    return column_differences(one, another)
 
 
 def _cells(fitting: Sequence[Entry], left_out: list[LeftOut]) -> tuple[dict[Cell, Entry], list[Duplicate]]:

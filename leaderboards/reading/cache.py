@@ -14,7 +14,7 @@ from pathlib import Path
 from leaderboards.reading.entry import Entry
 from leaderboards.reading.scan import Stamp
 
-VERSION = 2
+VERSION = 3
 
 
 class RecordCache:

@@ -51,8 +51,10 @@ def choose(entries: Sequence[Entry], suite: str | None, protocol: str | None, va
     """
     counts: Counter[tuple[str, str, str]] = Counter()
     suites_of: dict[str, list[str]] = {}
-    for name in registry.suites.names():
-        for task in registry.suites.get(name).tasks:
+    # One that cannot be loaded is somebody else's, and no reason to stop.
+    known = {name: found.tasks for name, found in registry.suites.items()}
+    for name, tasks in known.items():
+        for task in tasks:
             suites_of.setdefault(task, []).append(name)
     by_task = Counter((entry.task, entry.protocol, entry.variant) for entry in entries)
     for (task, found_protocol, variant), count in by_task.items():
@@ -61,13 +63,12 @@ def choose(entries: Sequence[Entry], suite: str | None, protocol: str | None, va
     if suite is not None:
         registry.suites.get(suite)
     if not counts:
-        tasks = ", ".join(sorted({entry.task for entry in entries})[:10]) or "none"
+        found_tasks = ", ".join(sorted({entry.task for entry in entries})[:10]) or "none"
         raise OptionError(
-            f"None of the {len(entries)} usable records is of a task of a known suite; their tasks: {tasks}.",
+            f"None of the {len(entries)} usable records is of a task of a known suite; their tasks: {found_tasks}.",
             "Install the plugin that declares the suite; `vtab list suites` shows those that are known.",
         )
-    suites = list(dict.fromkeys([*registry.suites.names()]))
-    chosen_suite = suite or _most(counts, 0, suites)
+    chosen_suite = suite or _most(counts, 0, list(known))
     _refuse_nothing("--suite", chosen_suite, {key[0] for key in counts})
     within = Counter({key: count for key, count in counts.items() if key[0] == chosen_suite})
     chosen_protocol = _protocol(within, protocol)

@@ -24,7 +24,8 @@ class Results:
 
     Attributes:
         entries: Records that can be used, by path.
-        unusable: Files that should be records and are not, or whose predictions do not fit, with the reason in `error`.
+        unusable: What should be a record and is none, cannot be read, or has predictions that do not fit, with the
+            reason in `error`.
         folders: As given.
     """
 
@@ -55,7 +56,9 @@ def read_results(found: Found, cache: Path | None = None, verify: bool = True) -
         store.save(kept[path] for path in found.stamps)
     entries = [kept[path][2] for path in found.stamps]
     usable = tuple(entry for entry in entries if not entry.error)
-    return Results(usable, tuple(entry for entry in entries if entry.error), found.folders)
+    unusable = [entry for entry in entries if entry.error]
+    unusable += [Entry(path, why) for path, why in found.unreadable.items()]
+    return Results(usable, tuple(unusable), found.folders)
 
 
 def _read_all(paths: Sequence[str], verify: bool) -> Iterator[Entry]:

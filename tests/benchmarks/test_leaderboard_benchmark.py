@@ -12,15 +12,38 @@ import resource
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from safetensors.numpy import save
 
 from vtab_harness import registry
-from vtab_harness.store import backbone_folder
+from vtab_harness.api.backbones import Transform
+from vtab_harness.api.identity import (
+    BackboneIdentity,
+    DataIdentity,
+    Identity,
+    LabelsIdentity,
+    Numerics,
+    ProtocolIdentity,
+    SplitIdentity,
+    TaskIdentity,
+)
+from vtab_harness.api.protocols import Trial
+from vtab_harness.api.records import (
+    BackboneBlock,
+    Environment,
+    LearnedFrom,
+    Predictions,
+    Record,
+    RunBlock,
+    Score,
+    SearchBlock,
+    Settings,
+    TaskBlock,
+)
 
 pytestmark = pytest.mark.benchmark_suite
 
@@ -36,91 +59,59 @@ def write_many(folder: Path, backbones: int = BACKBONES, seeds: int = SEEDS) -> 
     """Writes records one after the other, holding one at a time; returns how many."""
     rng = np.random.default_rng(0)
     tasks = [registry.tasks.get(name) for name in registry.suites.get("vtab-1k").tasks]
-    trials = [
-        {
-            "curve": [],
-            "diverged_at": None,
-            "notes": {"gradient_norm": 1.2345678901234e-07, "iterations": 123.0},
-            "settings": {"strength": float(2.0**i)},
-            "status": "finished",
-            "validation_accuracy": 0.5,
-            "validation_loss": 1.2345678901234567,
-        }
-        for i in range(25)
-    ]
+    trial = Trial({}, "finished", 0.5, 1.2345678901234567, notes={"gradient_norm": 1.2345e-07, "iterations": 123.0})
+    trials = tuple(replace(trial, settings={"strength": float(2.0**i)}) for i in range(25))
+    strengths = {"strengths": [float(2.0**i) for i in range(25)]}
+    protocol = ProtocolIdentity("linear", 1, strengths, {})
+    environment = Environment({"torch": "2.9"}, "cpu", "made up", 1, "Linux x86_64")
+    at = "2026-01-02T03:04:05+00:00"
+    run = RunBlock({"inputs": 1.0, "search": 2.0, "fit": 0.5, "test": 0.25}, at, at, "vtab run", None)
     count = 0
     for b in range(backbones):
         spec = f"timm:made_{b}.a1_in1k"
-        weights = hashlib.sha256(spec.encode()).hexdigest()
-        identity: dict[str, Any] = {
-            "architecture": {"source": "timm", "name": f"made_{b}", "arguments": {}},
-            "transform": {"input_size": [224, 224], "mean": [0.5] * 3, "std": [0.5] * 3, "resize": "legacy-bilinear"},
-            "weights": weights,
-        }
-        key = backbone_folder(spec, {**identity, "precision": "fp32"})
+        architecture = {"source": "timm", "name": f"made_{b}", "arguments": {}, "timm": "1.0.20"}
+        backbone = BackboneIdentity(hashlib.sha256(spec.encode()).hexdigest(), architecture, Transform())
+        settings = Settings(spec, "linear", {}, "1000", None, "auto", "auto", False, True, None, 64, None)
         level = rng.uniform(0.3, 0.8)
         for task in tasks:
             labels = rng.integers(0, task.num_classes, EXAMPLES).astype(np.int32)
-            place = folder / key / task.name / "linear-v1"
-            place.mkdir(parents=True)
-            digest = hashlib.sha256(task.name.encode()).hexdigest()
+            prints = SplitIdentity(*[hashlib.sha256(task.name.encode()).hexdigest()] * 3)
+            parts = dict.fromkeys(("train800", "val200", "test"), prints)
             for seed in range(seeds):
+                identity = Identity(
+                    backbone=backbone,
+                    data=DataIdentity(task.image_set.name, task.image_set.version, "vtab-1k", parts),
+                    task=TaskIdentity(task.name, task.version),
+                    protocol=protocol,
+                    labels=LabelsIdentity(),
+                    numerics=Numerics("fp32"),
+                    seed=seed,
+                )
+                *folders, stem = identity.place
+                place = folder.joinpath(*folders)
+                place.mkdir(parents=True, exist_ok=True)
                 right = rng.random(EXAMPLES) < level
                 predicted = np.where(right, labels, (labels + 1) % task.num_classes).astype(np.int32)
                 correct = int((predicted == labels).sum())
                 data = save({"predicted": predicted, "label": labels})
                 sha = hashlib.sha256(data).hexdigest()
-                (place / f"seed{seed}-{sha[:8]}.predictions").write_bytes(data)
-                record = {
-                    "schema": "vtab-harness/record/1",
-                    "task": {
-                        "name": task.name,
-                        "title": task.title,
-                        "group": task.group,
-                        "version": task.version,
-                        "num_classes": task.num_classes,
-                        "chance": task.chance,
-                    },
-                    "protocol": {
-                        "name": "linear",
-                        "version": 1,
-                        "identity": "linear-v1",
-                        "settings": {"strengths": [float(2.0**i) for i in range(25)]},
-                        "overridden": {},
-                    },
-                    "backbone": {
-                        "spec": spec,
-                        **identity,
-                        "feature_size": 64,
-                        "parameters": 10**6 * (b + 1),
-                        "macs": 10**8 * (b + 1),
-                        "pretrained": True,
-                    },
-                    "data": {
-                        "image_set": task.image_set.name,
-                        "version": "1",
-                        "variant": "vtab-1k",
-                        "fingerprints": {
-                            split: dict.fromkeys(("keys", "labels", "pixels"), digest)
-                            for split in ("train800", "val200", "test")
-                        },
-                    },
-                    "seed": seed,
-                    "status": "finished",
-                    "score": {"accuracy": correct / EXAMPLES, "correct": correct, "examples": EXAMPLES},
-                    "search": {"trials": trials, "chosen": 3, "final_diverged_at": None},
-                    "predictions": {"file": f"seed{seed}-{sha[:8]}.predictions", "sha256": sha},
-                    "environment": {"device": "cpu", "precision": "fp32", "threads": 1, "versions": {"torch": "2.9"}},
-                    "run": {
-                        "seconds": {"inputs": 1.0, "search": 2.0, "fit": 0.5, "test": 0.25},
-                        "started": "2026-01-02T03:04:05+00:00",
-                        "finished": "2026-01-02T03:04:09+00:00",
-                        "command": "vtab run",
-                        "commit": None,
-                    },
-                }
-                text = json.dumps(record, indent=1, sort_keys=True)
-                (place / f"seed{seed}.json").write_text(text)
+                predictions = Predictions(f"{stem}-{sha[:8]}.predictions", sha)
+                (place / predictions.file).write_bytes(data)
+                record = Record(
+                    identity=identity,
+                    status="finished",
+                    score=Score(correct / EXAMPLES, correct, EXAMPLES),
+                    predictions=predictions,
+                    task=TaskBlock(task.title, task.group, task.num_classes, task.chance),
+                    backbone=BackboneBlock(spec, 64, 10**6 * (b + 1), 10**8 * (b + 1), pretrained=True),
+                    learned_from=LearnedFrom(800, 200),
+                    asked=settings,
+                    used=settings,
+                    environment=environment,
+                    run=run,
+                    search=SearchBlock(trials, 3),
+                )
+                (place / f"{stem}.json").write_text(json.dumps(record.as_json(), indent=1, sort_keys=True))
                 count += 1
     return count
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,31 @@ from numpy.typing import NDArray
 
 from leaderboards.board import BackboneRow, Board, TaskColumn
 from vtab_harness import registry
-from vtab_harness.api.records import Record, Scored
-from vtab_harness.store import RecordKey, Store, backbone_folder
+from vtab_harness.api.backbones import Transform
+from vtab_harness.api.identity import (
+    BackboneIdentity,
+    DataIdentity,
+    Identity,
+    LabelsIdentity,
+    Numerics,
+    ProtocolIdentity,
+    SplitIdentity,
+    TaskIdentity,
+)
+from vtab_harness.api.protocols import Trial
+from vtab_harness.api.records import (
+    BackboneBlock,
+    Environment,
+    LearnedFrom,
+    Record,
+    RunBlock,
+    Score,
+    Scored,
+    SearchBlock,
+    Settings,
+    TaskBlock,
+)
+from vtab_harness.store import Store
 
 GROUPS = ("natural",) * 7 + ("specialized",) * 4 + ("structured",) * 8
 HARMFUL = (
@@ -98,7 +122,10 @@ def made_board(
         paths=np.array(
             [
                 [
-                    [f"results/{row.key}/{column.name}/{protocol}/seed{seed}.json" for seed in range(seeds)]
+                    [
+                        f"results/{row.key}/{column.name}/{protocol}/seed{seed}-{sha(row.key)[:12]}.json"
+                        for seed in range(seeds)
+                    ]
                     for column in columns
                 ]
                 for row in rows
@@ -135,126 +162,132 @@ def with_holes(
     )
 
 
-def made_record(
+def made_identity(
     task: str = "mini_digits",
     spec: str = "timm:made",
     *,
     seed: int = 0,
     protocol: str = "linear-v1",
     examples: int = 50,
-    accuracy: float = 0.5,
     variant: str = "mini-1",
     weights: str | None = None,
-    pretrained: bool = False,
     train_examples: str = "1000",
+    changed: Mapping[str, Any] | None = None,
+    precision: str = "fp32",
+) -> Identity:
+    """Returns the identity of a result: equal fingerprints for equal data, so that results can be paired."""
+    declared = registry.tasks.get(task)
+    name, _, version = protocol.partition("-v")
+    split_of = {
+        split: SplitIdentity(
+            keys=sha(f"{declared.image_set.name} {variant} {split} keys {examples}"),
+            labels=sha(f"{task} {variant} {split} labels {examples}"),
+            pixels=sha(f"{declared.image_set.name} {variant} {split} pixels {examples}"),
+        )
+        for split in ("train800", "val200", "test")
+    }
+    architecture = {"source": spec.partition(":")[0], "name": spec.partition(":")[2].partition("?")[0], "spec": spec}
+    return Identity(
+        backbone=BackboneIdentity(weights or sha(spec), architecture, Transform((32, 32), (0.5,) * 3, (0.5,) * 3)),
+        data=DataIdentity(declared.image_set.name, declared.image_set.version, variant, split_of),
+        task=TaskIdentity(declared.name, declared.version),
+        protocol=ProtocolIdentity(name, int(version or 1), {"some": 1, **(changed or {})}, changed or {}),
+        labels=LabelsIdentity(train_examples),
+        numerics=Numerics(precision),
+        seed=seed,
+    )
+
+
+def made_record(
+    task: str = "mini_digits",
+    spec: str = "timm:made",
+    *,
+    accuracy: float = 0.5,
+    examples: int = 50,
+    pretrained: bool = False,
     status: str = "finished",
     finished: str = "2026-01-02T03:04:05+00:00",
     device: str = "cpu",
-) -> tuple[RecordKey, Record, Scored | None]:
-    """Returns where a record belongs, the record, and its predictions.
+    **options: Any,
+) -> tuple[Record, Scored | None]:
+    """Returns a record, and its predictions.
 
     The labels of a task are always the same, and so are the fingerprints, so that records can be paired. About
     `accuracy` of the predictions are right; which ones depends on spec, task and seed.
+
+    Args:
+        **options: For `made_identity`.
     """
     declared = registry.tasks.get(task)
+    identity = made_identity(task, spec, examples=examples, **options)
     labels = np.random.default_rng(int(sha(task)[:8], 16)).integers(0, declared.num_classes, examples).astype(np.int32)
-    rng = np.random.default_rng(int(sha(f"{spec} {task} {seed}")[:8], 16))
+    rng = np.random.default_rng(int(sha(f"{spec} {task} {identity.seed}")[:8], 16))
     wrong = (labels + rng.integers(1, declared.num_classes, examples)) % declared.num_classes
     predicted = np.where(rng.random(examples) < accuracy, labels, wrong).astype(np.int32)
     scored = Scored(predicted, labels) if status == "finished" else None
-    score = None
-    if scored is not None:
-        score = {"accuracy": scored.correct / examples, "correct": scored.correct, "examples": examples}
-    name, _, version = protocol.partition("-v")
-    official = train_examples == "1000"
-    fingerprints = {
-        split: {kind: sha(f"{declared.image_set.name} {variant} {split} {kind} {examples}") for kind in kinds}
-        for split, kinds in dict.fromkeys(("train800", "val200", "test"), ("keys", "labels", "pixels")).items()
-    }
-    for split in fingerprints:
-        fingerprints[split]["labels"] = sha(f"{task} {variant} {split} labels {examples}")
-    identity: dict[str, Any] = {
-        "architecture": {"source": spec.partition(":")[0], "name": spec.partition(":")[2].partition("?")[0]},
-        "transform": {"input_size": [32, 32], "mean": [0.5] * 3, "std": [0.5] * 3, "resize": "legacy-bilinear"},
-        "weights": weights or sha(spec),
-    }
+    settings = Settings(
+        backbone=spec,
+        protocol=identity.protocol.name,
+        overrides=identity.protocol.changed,
+        train_examples=identity.labels.examples,
+        variant=None,
+        device=device,
+        precision=identity.numerics.precision,
+        tf32=False,
+        deterministic=True,
+        compile=False,
+        batch_size=64,
+        micro_batch=None,
+    )
+    trials = tuple(
+        Trial(
+            settings={"strength": 10.0**i},
+            validation_accuracy=min(1.0, max(0.0, accuracy - 0.05 * abs(i))),
+            validation_loss=1.0 + abs(i),
+            curve=((0, 2.3), (10, 1.5 + abs(i)), (20, 1.0 + abs(i))),
+        )
+        for i in range(-2, 3)
+    )
     record = Record(
-        task={
-            "name": declared.name,
-            "title": declared.title,
-            "group": declared.group,
-            "version": declared.version,
-            "num_classes": declared.num_classes,
-            "chance": declared.chance,
-        },
-        protocol={
-            "name": name,
-            "version": int(version.partition("-")[0] or 1),
-            "identity": protocol if official else f"{protocol}-{train_examples}",
-            "settings": {},
-            "overridden": {},
-            **({} if official else {"train_examples": train_examples}),
-        },
-        backbone={
-            "spec": spec,
-            **identity,
-            "feature_size": 64,
-            "parameters": 1_000_000 + int(sha(spec)[:5], 16),
-            "macs": 10_000_000 + int(sha(spec)[:5], 16),
-            "pretrained": pretrained,
-        },
-        data={
-            "image_set": declared.image_set.name,
-            "version": declared.image_set.version,
-            "variant": variant,
-            "fingerprints": fingerprints,
-        },
-        seed=seed,
+        identity=identity,
         status="finished" if scored is not None else "diverged",
-        score=score,
-        search={
-            "trials": [
-                {
-                    "settings": {"strength": 10.0**i},
-                    "status": "finished",
-                    "validation_accuracy": min(1.0, max(0.0, accuracy - 0.05 * abs(i))),
-                    "validation_loss": 1.0 + abs(i),
-                    "diverged_at": None,
-                    "curve": [[0, 2.3], [10, 1.5 + abs(i)], [20, 1.0 + abs(i)]],
-                    "notes": {},
-                }
-                for i in range(-2, 3)
-            ],
-            "chosen": 2 if scored is not None else None,
-            "final_diverged_at": None if scored is not None else 7,
-        },
+        score=None if scored is None else Score(scored.correct / examples, scored.correct, examples),
         predictions=None,
-        environment={
-            "device": device,
-            "device_name": "made up",
-            "platform": "Linux x86_64",
-            "precision": "fp32",
-            "threads": 1,
-            "versions": {"vtab-harness": "0.1.0"},
-        },
-        run={
-            "seconds": {"inputs": 1.0, "search": 2.0, "fit": 0.5, "test": 0.25},
-            "started": finished,
-            "finished": finished,
-            "command": "vtab run",
-            "commit": None,
-        },
+        task=TaskBlock(declared.title, declared.group, declared.num_classes, declared.chance),
+        backbone=BackboneBlock(
+            spec=spec,
+            feature_size=64,
+            parameters=1_000_000 + int(sha(spec)[:5], 16),
+            macs=10_000_000 + int(sha(spec)[:5], 16),
+            pretrained=pretrained,
+        ),
+        learned_from=LearnedFrom(800, 200),
+        asked=settings,
+        used=settings,
+        environment=Environment({"vtab-harness": "0.1.0"}, device, "made up", 1, "Linux x86_64"),
+        run=RunBlock(
+            seconds={"inputs": 1.0, "search": 2.0, "fit": 0.5, "test": 0.25},
+            started=finished,
+            finished=finished,
+            command="vtab run",
+            commit=None,
+        ),
+        search=SearchBlock(trials, 2 if scored is not None else None, None if scored is not None else 7),
     )
-    key = RecordKey(
-        backbone_folder(spec, {**identity, "precision": "fp32"}), task, str(record.protocol["identity"]), seed
-    )
-    return key, record, scored
+    return record, scored
 
 
 def write_record(folder: Path, *args: Any, **options: Any) -> Path:
     """Writes one made-up record with its predictions; takes what `made_record` takes. Returns the file."""
-    key, record, scored = made_record(*args, **options)
-    return Store(folder).write(key, record, scored)
+    return Store(folder).write(*made_record(*args, **options))
+
+
+def restate(path: Path, more: int) -> None:
+    """Lets a record claim that `more` predictions were right than are; it does not contradict itself."""
+    record = json.loads(path.read_text())
+    correct, examples = record["score"]["correct"] + more, record["score"]["examples"]
+    record["score"] = {"accuracy": correct / examples, "correct": correct, "examples": examples}
+    path.write_text(json.dumps(record))
 
 
 def write_records(

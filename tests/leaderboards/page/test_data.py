@@ -38,10 +38,11 @@ def test_what_is_missing_is_none_and_the_rest_is_json(tmp_path: Path) -> None:
 def address(data: dict, row: dict, t: int, s: int) -> str:
     """Follows the page's own rule."""
     where = row["places"][t][s]
-    if isinstance(where, str):
+    if where.startswith("."):
         return where
-    root, folder = data["places"][where]
-    return "/".join([root, row["folder"], data["tasks"][t]["name"], folder, f"seed{data['seeds'][s]}.json"])
+    number, end = where.split("-")
+    root, folder = data["places"][int(number)]
+    return "/".join([root, row["folder"], data["tasks"][t]["name"], folder, f"seed{data['seeds'][s]}-{end}.json"])
 
 
 def test_links_lead_from_the_page_to_the_records(tmp_path: Path) -> None:

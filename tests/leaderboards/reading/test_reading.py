@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_boards import HARMFUL, made_board, made_record, with_holes, write_record, write_records
+from made_boards import HARMFUL, made_board, made_record, restate, with_holes, write_record, write_records
 
 from leaderboards.board import Board
 from leaderboards.reading.board import build_board
@@ -38,7 +38,7 @@ def test_every_record_is_where_it_belongs(tmp_path: Path) -> None:
     for path, record in Store(tmp_path):
         at = rows[path.parents[2].name], tasks.index(path.parents[1].name), board.seeds.index(record.seed)
         assert board.accuracy[at] == record.accuracy
-        assert (board.correct[at], board.examples[at]) == (record.score["correct"], record.score["examples"])
+        assert (board.correct[at], board.examples[at]) == (record.score.correct, record.score.examples)
         assert board.paths[at] == str(path)
         count += 1
     assert count == board.accuracy.size
@@ -94,7 +94,9 @@ def test_records_on_other_examples_are_left_out_though_the_variant_has_the_same_
     write_records(tmp_path, 3, MINI[:2])
     odd = write_record(tmp_path, MINI[0], "timm:odd", examples=60)
     board = read(tmp_path)
-    assert [(item.path, "not those of the 3 other" in item.reason) for item in board.left_out] == [(str(odd), True)]
+    assert [(item.path, item.reason.partition(",")[0]) for item in board.left_out] == [
+        (str(odd), "it is not like the 3 other records of this task: other keys in test")
+    ]
 
 
 def test_records_that_disagree_are_both_named_and_neither_is_used(tmp_path: Path) -> None:
@@ -114,12 +116,12 @@ def test_records_that_disagree_are_both_named_and_neither_is_used(tmp_path: Path
 
 
 def test_a_record_disagrees_also_by_its_predictions_alone(tmp_path: Path) -> None:
-    key, record, scored = made_record(MINI[0])
-    Store(tmp_path / "one").write(key, record, scored)
+    record, scored = made_record(MINI[0])
+    Store(tmp_path / "one").write(record, scored)
     # The same number right, of other examples.
     assert scored is not None
     Store(tmp_path / "other").write(
-        key, record, replace(scored, predicted=scored.predicted[::-1].copy(), labels=scored.labels[::-1].copy())
+        record, replace(scored, predicted=scored.predicted[::-1].copy(), labels=scored.labels[::-1].copy())
     )
     board = read(tmp_path / "one", tmp_path / "other")
     assert len(board.duplicates) == 1
@@ -132,7 +134,7 @@ def damage_half(path: Path) -> None:
 
 
 def damage_schema(path: Path) -> None:
-    path.write_text(path.read_text().replace("vtab-harness/record/1", "vtab-harness/record/9"))
+    path.write_text(path.read_text().replace("vtab-harness/record/2", "vtab-harness/record/9"))
 
 
 def edit(path: Path, block: str, key: str, value: object) -> None:
@@ -146,18 +148,12 @@ def damage_score(path: Path) -> None:
 
 
 def damage_count(path: Path) -> None:
-    content = json.loads(path.read_text())
-    content["score"] = {
-        "accuracy": 1.0,
-        "correct": content["score"]["examples"],
-        "examples": content["score"]["examples"],
-    }
-    path.write_text(json.dumps(content))
+    restate(path, 1)
 
 
 def damage_impossible(path: Path) -> None:
     content = json.loads(path.read_text())
-    content["score"] = {"accuracy": 2.0, "correct": 20, "examples": 10}
+    content["score"] = {"accuracy": 1.0, "correct": 20, "examples": 10}
     path.write_text(json.dumps(content))
 
 
@@ -172,11 +168,15 @@ def lose_predictions(path: Path) -> None:
 
 
 def damage_task_version(path: Path) -> None:
-    edit(path, "task", "version", "0")
+    content = json.loads(path.read_text())
+    content["identity"]["task"]["version"] = "0"
+    path.write_text(json.dumps(content))
 
 
 def damage_backbone(path: Path) -> None:
-    edit(path, "backbone", "transform", {})
+    content = json.loads(path.read_text())
+    content["identity"]["backbone"]["transform"]["input_size"] = [32]
+    path.write_text(json.dumps(content))
 
 
 def damage_type(path: Path) -> None:
@@ -189,13 +189,13 @@ def damage_type(path: Path) -> None:
         (damage_half, "half written"),
         (damage_schema, "record/9"),
         (damage_score, "accuracy 0.99 is not"),
-        (damage_count, "do not match its score"),
+        (damage_count, "does not give the score"),
         (damage_impossible, "20 of 10"),
         (damage_predictions, "is not the file"),
         (lose_predictions, "predictions"),
         (damage_task_version, "version 0 of its task"),
         (damage_backbone, "input_size"),
-        (damage_type, "not a record"),
+        (damage_type, "no record"),
     ],
 )
 def test_a_bad_record_is_left_out_with_the_reason_and_the_others_stay(tmp_path: Path, damage, reason: str) -> None:
@@ -306,11 +306,9 @@ def test_a_pretraining_step_is_read_from_the_spec(spec: str, step: int | None) -
 
 
 def test_changed_settings_of_the_protocol_are_kept(tmp_path: Path) -> None:
-    for path in write_records(tmp_path, 1, MINI[:1], 1):
-        record = json.loads(path.read_text())
-        record["protocol"]["overridden"] = {"l2_count": 5, "rates": [0.1, 0.01]}
-        path.write_text(json.dumps(record))
+    write_records(tmp_path, 1, MINI[:1], 1, changed={"l2_count": 5, "rates": [0.1, 0.01]})
     assert read(tmp_path).overridden == {"l2_count": 5, "rates": [0.1, 0.01]}
+    assert read(tmp_path).protocol.startswith("linear-v1-modified-")
     write_records(tmp_path / "plain", 1, MINI[:1], 1)
     assert read(tmp_path / "plain").overridden == {}
 

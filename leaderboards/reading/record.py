@@ -1,0 +1,102 @@
+"""The one way in which tables, comparisons and the gate read a record, and what they ask of its identity."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from vtab_harness.api.errors import StorageError
+from vtab_harness.api.identity import Identity
+from vtab_harness.api.records import RecordHead
+from vtab_harness.store import read_head
+
+_LARGEST_SIDE = 1 << 20
+_NO_RECORD = "is not a record that can be used"
+_encode = msgspec.json.Encoder().encode
+_rows: dict[bytes, str] = {}
+_columns: dict[bytes, str] = {}
+
+
+class Usable(NamedTuple):
+    """A record without its search, of which all can be told that a table or a comparison asks.
+
+    Attributes:
+        head: As read.
+        row: `Identity.row`.
+        column: `Identity.column`.
+    """
+
+    head: RecordHead
+    row: str
+    column: str
+
+
+def read_usable(path: Path) -> Usable:
+    """Reads one file.
+
+    Raises:
+        StorageError: It is not a record that can be used; names the file.
+    """
+    head = read_head(path)
+    try:
+        if problem := _problem(head):
+            raise ValueError(problem)
+        return Usable(head, row_of(head.identity), column_of(head.identity))
+    # Also of an identity that is nested too deeply, or holds a number that is too long to be written.
+    except (ValueError, RecursionError) as error:
+        raise StorageError(f"{path} {_NO_RECORD}: {error}.", "Give a seed*.json file.") from error
+
+
+def _problem(head: RecordHead) -> str:
+    if "test" not in head.identity.data.splits:
+        return "its identity says nothing of the test split"
+    height, width = head.identity.backbone.transform.input_size
+    if not (0 < height <= _LARGEST_SIDE and 0 < width <= _LARGEST_SIDE):
+        return f"its input size is {height} x {width}"
+    if head.score is not None and head.predictions is None:
+        return "it has a score and no predictions"
+    return ""
+
+
+def why_not(path: Path, error: StorageError) -> str:
+    """Returns why the record at `path` is left out, as a clause that stands beside its name."""
+    message = error.message.rstrip(".").replace(f"{path.parent}{os.sep}", "")
+    for start, instead in ((f"{path.name} {_NO_RECORD}: ", ""), (f"{path.name} ", "it "), ("The pred", "its pred")):
+        if message.startswith(start):
+            return instead + message.removeprefix(start)
+    return message
+
+
+def row_of(identity: Identity) -> str:
+    """Returns `Identity.row`; all records of a backbone share it, and for a hundred thousand it would take seconds."""
+    # What a row is made of, and more than that: equal keys, equal rows.
+    key = _encode((identity.backbone, identity.numerics))
+    if key not in _rows:
+        _rows[key] = identity.row
+    return _rows[key]
+
+
+def column_of(identity: Identity) -> str:
+    """Returns `Identity.column`, which all records of a task share."""
+    key = _encode((identity.data, identity.task, identity.protocol, identity.labels, identity.numerics))
+    if key not in _columns:
+        _columns[key] = identity.column
+    return _columns[key]
+
+
+def differences(one: Identity, other: Identity, skip: tuple[str, ...] = ("backbone", "seed")) -> str:
+    """Says how `other` differs from `one`, as `Identity.differences`, whatever a record holds."""
+    try:
+        return ", ".join(one.differences(other, skip))
+    except RecursionError:
+        return "something that is nested too deeply to be told"
+
+
+def column_differences(one: Identity, other: Identity) -> str:
+    """Says why two results may not stand in one column: number format, micro-batch and TF32 may differ there."""
+    alike = replace(one.numerics, code=other.numerics.code)
+    return differences(one, replace(other, numerics=alike))
