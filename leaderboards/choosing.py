@@ -45,8 +45,8 @@ def find_backbone(backbones: Mapping[str, BackboneRuns], name: str) -> BackboneR
     if name in backbones:
         return backbones[name]
     all_of_them = list(backbones.values())
-    found = [b for b in all_of_them if b.spec == name]
-    found = found or [b for b in all_of_them if name in (b.spec.partition("?")[0], _inner_name(b.spec))]
+    found = [b for b in all_of_them if name in b.specs]
+    found = found or [b for b in all_of_them if any(name in (s.partition("?")[0], _inner_name(s)) for s in b.specs)]
     if len(found) == 1:
         return found[0]
     if found:

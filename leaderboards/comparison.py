@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from leaderboards.compared import Comparison, SuiteComparison, TaskComparison
-from leaderboards.runs import BackboneRuns, Run, differing, examples_identity, image_identity
+from leaderboards.pairing import Pair, pair
+from leaderboards.runs import BackboneRuns
 from leaderboards.statistics.holm import holm
 from leaderboards.statistics.mcnemar import mcnemar_exact
 from leaderboards.statistics.paired import PairedTask, paired_hierarchical_bootstrap, task_estimate
@@ -40,26 +41,25 @@ def compare(
 
     Raises:
         OptionError: Both are the same, no task is in both, or a task was measured on other examples; names it.
-        StorageError: Predictions are missing, damaged, or contradict their record.
     """
     if a.key == b.key:
         raise OptionError(f"A and B are the same backbone, {a.key}.", "Give two different ones.")
-    missing, pairs, runs = {}, [], []
+    missing: dict[str, str] = {}
+    pairs: list[Pair] = []
     for task in tasks:
-        sides = [_runs_of(backbone, task) for backbone in (a, b)]
-        lacking = [why for _, why in sides if why]
-        if lacking:
-            missing[task] = " and ".join(lacking)
-            continue
-        runs.append((sides[0][0], sides[1][0]))
-        pairs.append(paired(task, sides[0][0], sides[1][0]))
+        found = pair(task, a, b)
+        if isinstance(found, str):
+            missing[task] = found
+        else:
+            pairs.append(found)
     if not pairs:
         raise OptionError(
             f"{a.key} and {b.key} have no task in common under {protocol}.",
             "; ".join(f"{task}: {why}" for task, why in list(missing.items())[:5]) or "Run both on the same suite.",
         )
-    compared = _compare_tasks(pairs, [run[0][0] for run in runs], confidence)
-    whole = None if missing else _compare_suite(pairs, confidence, draws, np.random.default_rng(seed))
+    compared = _compare_tasks(pairs, confidence)
+    scores = [found.scores for found in pairs]
+    whole = None if missing else _compare_suite(scores, confidence, draws, np.random.default_rng(seed))
     over = f"the {len(tasks)} tasks{f' of {suite}' if suite else ''}"
     return Comparison(
         a=a.spec,
@@ -73,67 +73,35 @@ def compare(
         tasks=compared,
         missing=missing,
         whole=whole,
-        notes=tuple(notes(runs, compared)),
+        notes=tuple(notes(pairs, compared)),
         verdict=verdict(*shown(a, b), over, confidence, compared, whole, missing),
     )
 
 
-def _runs_of(backbone: BackboneRuns, task: str) -> tuple[list[Run], str]:
-    """Returns the runs of all seeds, and why they cannot be used, if so."""
-    runs = [backbone.runs[task, seed] for seed in backbone.seeds(task)]
-    if not runs:
-        return [], f"{backbone.key} has no result"
-    failed = [str(run.record.seed) for run in runs if run.record.status == "diverged"]
-    return runs, f"{backbone.key} diverged (seed {', '.join(failed)})" if failed else ""
-
-
-def paired(task: str, a: Sequence[Run], b: Sequence[Run]) -> PairedTask:
-    """Reads the predictions of two backbones on one task, all seeds.
-
-    Raises:
-        OptionError: They did not see the same examples; names the task.
-        StorageError: Predictions are missing, damaged, or contradict their record.
-    """
-    first = a[0]
-    identity, truth = examples_identity(first.record), None
-    right = []
-    for run in [*a, *b]:
-        if other := differing(identity, examples_identity(run.record)):
-            raise OptionError(
-                f"{task}: {first.path} and {run.path} were not measured on the same examples "
-                f"({', '.join(other)} differ).",
-                "Prepare the data of both in the same way, and run the older one again.",
-            )
-        predicted, labels = run.scored()
-        truth = labels if truth is None else truth
-        if not np.array_equal(truth, labels):
-            raise OptionError(f"{task}: {first.path} and {run.path} have other labels.", "Run the older one again.")
-        right.append(predicted == labels)
-    return PairedTask(task, np.array(right[: len(a)]), np.array(right[len(a) :]), image_identity(first.record))
-
-
-def _compare_tasks(pairs: Sequence[PairedTask], firsts: Sequence[Run], confidence: float) -> tuple[TaskComparison, ...]:
-    estimates = [task_estimate(pair) for pair in pairs]
-    alone = [_disagreements(pair) for pair in pairs]
+def _compare_tasks(pairs: Sequence[Pair], confidence: float) -> tuple[TaskComparison, ...]:
+    scores = [found.scores for found in pairs]
+    estimates = [task_estimate(task) for task in scores]
+    alone = [_disagreements(task) for task in scores]
     exact = mcnemar_exact([a for a, _ in alone], [b for _, b in alone])
     p = [
-        float(m) if len(pair.a) == len(pair.b) == 1 else max(float(m), estimate.differs())
-        for m, pair, estimate in zip(exact, pairs, estimates, strict=True)
+        float(m) if len(task.a) == len(task.b) == 1 else max(float(m), estimate.differs())
+        for m, task, estimate in zip(exact, scores, estimates, strict=True)
     ]
     corrected = holm(p)
     found = []
-    for i, (pair, estimate, first) in enumerate(zip(pairs, estimates, firsts, strict=True)):
+    for i, (task, estimate) in enumerate(zip(scores, estimates, strict=True)):
         low, high = estimate.interval(confidence)
+        block = pairs[i].a[0].record.task
         found.append(
             TaskComparison(
-                name=pair.name,
-                title=str(first.record.task["title"]),
-                group=str(first.record.task["group"]),
-                examples=pair.a.shape[1],
-                seeds_a=len(pair.a),
-                seeds_b=len(pair.b),
-                accuracy_a=float(pair.a.mean()),
-                accuracy_b=float(pair.b.mean()),
+                name=task.name,
+                title=block.title,
+                group=block.group,
+                examples=task.a.shape[1],
+                seeds_a=len(task.a),
+                seeds_b=len(task.b),
+                accuracy_a=float(task.a.mean()),
+                accuracy_b=float(task.b.mean()),
                 difference=estimate.difference,
                 low=low,
                 high=high,
@@ -148,9 +116,9 @@ def _compare_tasks(pairs: Sequence[PairedTask], firsts: Sequence[Run], confidenc
     return tuple(found)
 
 
-def _disagreements(pair: PairedTask) -> tuple[int, int]:
+def _disagreements(task: PairedTask) -> tuple[int, int]:
     """Counts examples that only one side gets right, of the seeds with the (lower) median accuracy."""
-    a, b = (side[np.argsort(side.sum(axis=1), kind="stable")[(len(side) - 1) // 2]] for side in (pair.a, pair.b))
+    a, b = (side[np.argsort(side.sum(axis=1), kind="stable")[(len(side) - 1) // 2]] for side in (task.a, task.b))
     return int((a & ~b).sum()), int((b & ~a).sum())
 
 

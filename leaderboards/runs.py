@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from leaderboards.reading.entry import backbone_key
+from leaderboards.reading.record import read_usable, row_of, why_not
 from leaderboards.reading.scan import find_records
+from vtab_harness import registry
 from vtab_harness.api.errors import StorageError
-from vtab_harness.api.records import Record
-from vtab_harness.store import read_predictions, read_record
+from vtab_harness.api.records import RecordHead
+from vtab_harness.store import read_predictions
+
+_NAMED = 10
+"""Of files that are left out for one reason, how many are named; more are counted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,29 +28,55 @@ class Run:
 
     Attributes:
         path: Of the record.
-        record: As read.
+        record: As read, without its search.
+        copies: Where the same record lies as well, in folders that were merged or given twice.
     """
 
     path: Path
-    record: Record
+    record: RecordHead
+    copies: tuple[Path, ...] = ()
 
     def scored(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Returns predicted and true classes, int32 (n,).
 
         Raises:
-            StorageError: The predictions are missing, damaged, or do not give the score of the record.
+            StorageError: The predictions are missing, damaged, of classes that the task does not have, or do not give
+                the score of the record.
         """
-        found = read_predictions(self.path, self.record)
-        if set(found) != {"predicted", "label"} or found["predicted"].shape != found["label"].shape:
-            raise StorageError(f"The predictions of {self.path} are not in the form that the harness writes.", _AGAIN)
+        try:
+            found = read_predictions(self.path, self.record)
+        except StorageError:
+            if not self.copies:
+                raise
+            return Run(self.copies[0], self.record, self.copies[1:]).scored()
         predicted, label = found["predicted"], found["label"]
-        score = self.record.score or {}
-        if (int((predicted == label).sum()), len(label)) != (score.get("correct"), score.get("examples")):
-            raise StorageError(f"The predictions of {self.path} do not give the score that it states.", _AGAIN)
+        if min(predicted.min(), label.min()) < 0 or max(predicted.max(), label.max()) >= self.record.task.num_classes:
+            raise StorageError(
+                f"The predictions of {self.path} are of classes that the task does not have.",
+                "Run that task again with --overwrite.",
+            )
         return predicted, label
 
 
-_AGAIN = "Run that task again with --overwrite."
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A file that should be a record and cannot be used.
+
+    Attributes:
+        path: The file.
+        reason: Why, as a clause.
+        backbone: Name of the backbone's folder; this and what follows as far as it can be told, else empty.
+        task: Name of the task.
+        protocol: Name of the protocol.
+        spec: As the backbone was named on the command line.
+    """
+
+    path: Path
+    reason: str
+    backbone: str = ""
+    task: str = ""
+    protocol: str = ""
+    spec: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,89 +84,164 @@ class BackboneRuns:
     """What one backbone reached, under one protocol.
 
     Attributes:
-        key: Folder name.
+        key: What it is known by, `vtab_harness.api.identity.Identity.row`.
         spec: As the backbone was named on the command line.
         weights: sha256.
-        runs: (task, seed) -> run.
+        runs: Digest of the identity -> run.
+        unusable: What should be among `runs` and cannot be used.
     """
 
     key: str
     spec: str
     weights: str
-    runs: dict[tuple[str, int], Run] = field(default_factory=dict)
+    runs: dict[str, Run] = field(default_factory=dict)
+    unusable: list[Unusable] = field(default_factory=list)
+
+    @property
+    def specs(self) -> tuple[str, ...]:
+        """All specs by which it was named: the same weights may lie in several places."""
+        return tuple(dict.fromkeys([self.spec, *(run.record.backbone.spec for run in self.runs.values())]))
 
     @property
     def tasks(self) -> tuple[str, ...]:
         """Names, in the order of the records."""
-        return tuple(dict.fromkeys(task for task, _ in self.runs))
+        return tuple(dict.fromkeys(run.record.identity.task.name for run in self.runs.values()))
+
+    @property
+    def all_tasks(self) -> tuple[str, ...]:
+        """The same, and after them those of which no record can be used."""
+        return tuple(dict.fromkeys([*self.tasks, *(bad.task for bad in self.unusable if bad.task)]))
+
+    def of(self, task: str) -> list[Run]:
+        """Returns the runs of a task by ascending seed; several of a seed where data, settings or code differ."""
+        found = [run for run in self.runs.values() if run.record.identity.task.name == task]
+        return sorted(found, key=lambda run: run.record.seed)
 
     def seeds(self, task: str) -> tuple[int, ...]:
         """Seeds of a task, ascending."""
-        return tuple(sorted(seed for name, seed in self.runs if name == task))
+        return tuple(dict.fromkeys(run.record.seed for run in self.of(task)))
+
+    def reasons(self, task: str) -> str:
+        """Returns what of a task cannot be used and why, for a sentence; empty where nothing is known of that."""
+        return in_words([bad for bad in self.unusable if bad.task == task])
 
 
-Runs = Mapping[str, Mapping[str, BackboneRuns]]
+def in_words(unusable: Sequence[Unusable]) -> str:
+    """Returns the files and why each cannot be used, for a sentence."""
+    return "; ".join(f"{bad.path}: {bad.reason}" for bad in unusable[:_NAMED])
 
 
-def read_runs(folders: Sequence[Path]) -> dict[str, dict[str, BackboneRuns]]:
+@dataclass(frozen=True, eq=False)
+class Runs(Mapping[str, Mapping[str, BackboneRuns]]):
+    """All results, a mapping: name of a protocol -> key of a backbone -> its runs.
+
+    Attributes:
+        protocols: What it maps.
+        unusable: Files that should be records and cannot be used.
+    """
+
+    protocols: dict[str, dict[str, BackboneRuns]]
+    unusable: tuple[Unusable, ...] = ()
+
+    def __getitem__(self, protocol: str) -> dict[str, BackboneRuns]:
+        """Returns the backbones that were measured under a protocol."""
+        return self.protocols[protocol]
+
+    def __iter__(self) -> Iterator[str]:
+        """Yields the names of the protocols."""
+        return iter(self.protocols)
+
+    def __len__(self) -> int:
+        """Returns how many protocols there are."""
+        return len(self.protocols)
+
+
+def read_runs(folders: Sequence[Path], variant: str | None = None) -> Runs:
     """Reads all records of results folders, without their predictions.
 
-    Returns:
-        Protocol identity -> backbone folder name -> its runs.
+    What cannot be used is left out with a warning that names it: a file that is no whole record of this version, and
+    records that should be the same and disagree.
+
+    Args:
+        folders: Results folders.
+        variant: Of the data; None takes all.
 
     Raises:
-        StorageError: A folder is missing or holds no record, or two records of the same result disagree; names both.
+        StorageError: A folder is missing, or holds no record that can be used.
     """
-    found: dict[str, dict[str, BackboneRuns]] = {}
-    for path in map(Path, find_records(folders).stamps):
+    listed = find_records(folders)
+    unusable = [_unusable(Path(path), why) for path, why in listed.unreadable.items()]
+    same: dict[str, list[Run]] = {}
+    for path in map(Path, listed.stamps):
         # Reports and other JSON files may lie beside the records.
-        if path.name.startswith("seed"):
-            _add(found, path)
-    if not found:
+        if not path.name.startswith("seed"):
+            continue
+        try:
+            record = read_usable(path).head
+        except StorageError as error:
+            unusable.append(_unusable(path, why_not(path, error)))
+        else:
+            same.setdefault(record.identity.digest, []).append(Run(path, record))
+    protocols: dict[str, dict[str, BackboneRuns]] = {}
+    for digest, runs in same.items():
+        identity, spec = runs[0].record.identity, runs[0].record.backbone.spec
+        if variant not in (None, identity.data.variant):
+            continue
+        key, protocol = row_of(identity), identity.protocol_name
+        there = protocols.setdefault(protocol, {})
+        backbone = there.setdefault(key, BackboneRuns(key, spec, identity.backbone.weights))
+        if len({(run.record.status, run.record.score, run.record.predictions) for run in runs}) == 1:
+            first, *others = runs
+            backbone.runs[digest] = Run(first.path, first.record, tuple(other.path for other in others))
+            continue
+        for run in runs:
+            twins = " and ".join(str(other.path) for other in runs if other is not run)
+            why = f"it disagrees with {twins}, which is the same result; neither is used"
+            unusable.append(Unusable(run.path, why, key, identity.task.name, protocol, run.record.backbone.spec))
+    if not any(backbone.runs for there in protocols.values() for backbone in there.values()):
         named = ", ".join(map(str, folders))
-        raise StorageError(f"There is no usable record in {named}.", "Give the --results folder of `vtab run`.")
-    return found
+        what = "" if variant is None else f" of the data variant {variant}"
+        hint = in_words(unusable) or "Give the --results folder of `vtab run`."
+        raise StorageError(f"There is no usable record{what} in {named}.", hint)
+    _warn(unusable)
+    for bad in unusable:
+        for backbone in protocols.get(bad.protocol, {}).values():
+            if backbone.key == bad.backbone or bad.spec in backbone.specs:
+                backbone.unusable.append(bad)
+    return Runs(protocols, tuple(unusable))
 
 
-def _add(found: dict[str, dict[str, BackboneRuns]], path: Path) -> None:
+class _Named(msgspec.Struct):
+    spec: str = ""
+
+
+class _Claims(msgspec.Struct):
+    """What records of every version say in the same place."""
+
+    backbone: _Named
+
+
+_CLAIMS = msgspec.json.Decoder(_Claims)
+
+
+def _unusable(path: Path, why: str) -> Unusable:
+    """Returns a file with what it seems to be a record of, by where it lies and what it says."""
+    spec = ""
     try:
-        record = read_record(path)
-        protocol, task = str(record.protocol["identity"]), str(record.task["name"])
-        backbone = BackboneRuns(backbone_key(record), str(record.backbone["spec"]), str(record.backbone["weights"]))
-        examples_identity(record), image_identity(record)
-    except StorageError as error:
-        warnings.warn(f"{error.message} It is left out.", stacklevel=4)
-        return
-    except (KeyError, TypeError, AttributeError) as error:
-        warnings.warn(f"{path} is not a whole record: it lacks {error}. It is left out.", stacklevel=4)
-        return
-    backbone = found.setdefault(protocol, {}).setdefault(backbone.key, backbone)
-    place = (task, record.seed)
-    other = backbone.runs.setdefault(place, Run(path, record))
-    if other.path != path and _outcome(other.record) != _outcome(record):
-        raise StorageError(
-            f"{other.path} and {path} are the same result and disagree.", "Remove one of them, or run it again."
-        )
+        if path.is_file():
+            spec = _CLAIMS.decode(path.read_bytes()).backbone.spec
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    backbone, task, protocol, _ = ("", "", "", "", *path.parts)[-4:]
+    return Unusable(path, why, backbone, task if task in registry.tasks.names() else "", protocol, spec)
 
 
-def _outcome(record: Record) -> tuple[Any, ...]:
-    return record.status, record.score, record.predictions, record.data
-
-
-def examples_identity(record: Record) -> dict[str, str]:
-    """Returns what two records must have in common: variant, task version, the fingerprints of every split."""
-    found = {"variant": str(record.data["variant"]), "task version": str(record.task["version"])}
-    for split, prints in sorted(record.data["fingerprints"].items()):
-        found |= {f"{split} {kind}": str(prints[kind]) for kind in ("keys", "labels", "pixels")}
-    return found
-
-
-def differing(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
-    """Returns in what two identities differ, in words."""
-    return [name for name in dict.fromkeys([*one, *other]) if one.get(name) != other.get(name)]
-
-
-def image_identity(record: Record) -> str:
-    """Returns what identifies the test images: equal for tasks that share them."""
-    prints = record.data["fingerprints"]["test"]
-    return f"{record.data['image_set']} {prints['keys']} {prints['pixels']}"
+def _warn(unusable: Sequence[Unusable]) -> None:
+    alike: dict[str, list[Path]] = {}
+    for bad in unusable:
+        alike.setdefault(bad.reason, []).append(bad.path)
+    for why, paths in alike.items():
+        for path in paths[:_NAMED]:
+            warnings.warn(f"{path} is left out: {why}.", stacklevel=3)
+        if (more := len(paths) - _NAMED) > 0:
+            warnings.warn(f"{more} more files are left out for that reason: {why}.", stacklevel=3)

@@ -6,16 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from leaderboards.gate.escaping import shortened
-from leaderboards.runs import BackboneRuns, Run
+from leaderboards.reading.record import differences
+from leaderboards.runs import BackboneRuns
 
 if TYPE_CHECKING:
     from leaderboards.compared import SuiteComparison, TaskComparison
+    from leaderboards.pairing import Pair
 
 POWER = 0.8
 
 
-def notes(runs: Sequence[tuple[list[Run], list[Run]]], tasks: Sequence[TaskComparison]) -> list[str]:
-    """Returns what a reader should know; `runs` are those of A and B for each task."""
+def notes(pairs: Sequence[Pair], tasks: Sequence[TaskComparison]) -> list[str]:
+    """Returns what a reader should know of the tasks that were compared."""
     found = []
     single = [
         side
@@ -29,10 +31,14 @@ def notes(runs: Sequence[tuple[list[Run], list[Run]]], tasks: Sequence[TaskCompa
         )
     if any(t.seeds_a > 1 or t.seeds_b > 1 for t in tasks):
         found.append("Several seeds: accuracies are means over seeds; counts and McNemar are of the median seeds.")
-    for name in ("precision", "device"):
-        values = [{str(run.record.environment.get(name)) for pair in runs for run in pair[side]} for side in (0, 1)]
-        if values[0] != values[1]:
-            found.append(f"The {name} differs: {', '.join(sorted(values[0]))} and {', '.join(sorted(values[1]))}.")
+    # What remains of the identities in one column: number format, TF32, micro-batch.
+    skip = ("backbone", "data", "task", "protocol", "labels", "seed")
+    words = dict.fromkeys(differences(p.a[0].record.identity, p.b[0].record.identity, skip) for p in pairs)
+    found += [f"The arithmetic of B differs from that of A: {word}." for word in words if word]
+    sides = ([run for p in pairs for run in p.a], [run for p in pairs for run in p.b])
+    of_a, of_b = (", ".join(sorted({run.record.environment.device for run in runs})) for runs in sides)
+    if of_a != of_b:
+        found.append(f"The device differs: {of_a} and {of_b}.")
     return found
 
 

@@ -21,6 +21,7 @@ def compare(
     results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="Results folders.")],
     protocol: Annotated[str | None, typer.Option("--protocol", "-p", help="Where there are several.")] = None,
     suite: Annotated[str | None, typer.Option(help="Where the results hold tasks of several.")] = None,
+    variant: Annotated[str | None, typer.Option(help="Of the data, where both were measured on several.")] = None,
     confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of intervals and tests.")] = 0.95,
     draws: Annotated[int, typer.Option(min=100, max=1_000_000, help="Of the bootstrap over the suite.")] = 10_000,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
@@ -29,7 +30,7 @@ def compare(
     """Compare two backbones, paired on the test examples; ends with a verdict in one sentence."""
     from leaderboards import choosing, comparison, runs
 
-    found = runs.read_runs(results)
+    found = runs.read_runs(results, variant)
     everything: dict[str, runs.BackboneRuns] = {key: b for backbones in found.values() for key, b in backbones.items()}
     sides = [choosing.find_backbone(everything, name) for name in (a, b)]
     common = [p for p, backbones in found.items() if all(side.key in backbones for side in sides)]
@@ -45,6 +46,9 @@ def compare(
     one, other = (found[identity][side.key] for side in sides)
     there = [task for task in one.tasks if task in other.tasks]
     name, tasks = choosing.choose_tasks(there, suite)
+    if name is None:
+        # No suite says which tasks there should be; those whose records cannot be used are named.
+        tasks = tuple(task for task in one.all_tasks if task in other.all_tasks)
     result = comparison.compare(one, other, identity, name, tasks, confidence, draws, seed)
     if as_json:
         typer.echo(json.dumps(result.as_json(), indent=1))
@@ -89,7 +93,7 @@ def _print(found: Comparison) -> None:
         )
     tables.show(table)
     for name, why in found.missing.items():
-        typer.echo(f"Not compared: {name}: {why}.")
+        typer.echo(plain(f"Not compared: {name}: {why}."))
     if whole is not None:
         typer.echo(
             f"Smallest difference over all tasks that this data would have shown with 80 % probability: "

@@ -1,5 +1,6 @@
 """Comparisons of two backbones, against loops over the written predictions."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from statsmodels.stats.multitest import multipletests
 from leaderboards.compared import Comparison
 from leaderboards.comparison import compare
 from leaderboards.runs import read_runs
-from vtab_harness.api.errors import OptionError
+from vtab_harness.api.errors import OptionError, StorageError
+from vtab_harness.store import Store
 
 TASKS = ("mini_digits", "mini_count", "mini_distance")
 
@@ -30,7 +32,7 @@ def test_everything_against_a_loop(tmp_path: Path) -> None:
     for task in found.tasks:
         right = []
         for spec, accuracy in (("timm:a", 0.7), ("timm:b", 0.6)):
-            scored = made_record(task.name, spec, accuracy=accuracy, examples=400)[2]
+            scored = made_record(task.name, spec, accuracy=accuracy, examples=400)[1]
             assert scored is not None
             right.append(scored.predicted == scored.labels)
         only_a, only_b = int((right[0] & ~right[1]).sum()), int((~right[0] & right[1]).sum())
@@ -74,8 +76,8 @@ def test_several_seeds_are_means_and_never_surer_than_mcnemar(tmp_path: Path) ->
     for task in found.tasks:
         assert (task.seeds_a, task.seeds_b) == (3, 3)
         assert task.p >= task.mcnemar
-        scores = [made_record(task.name, "timm:a", seed=s, accuracy=0.7, examples=300)[1].score for s in range(3)]
-        assert task.accuracy_a == pytest.approx(np.mean([score["accuracy"] for score in scores if score]))
+        scores = [made_record(task.name, "timm:a", seed=s, accuracy=0.7, examples=300)[0].score for s in range(3)]
+        assert task.accuracy_a == pytest.approx(np.mean([score.accuracy for score in scores if score]))
     assert any("means over seeds" in note for note in found.notes)
 
 
@@ -97,7 +99,9 @@ def test_a_diverged_task_is_missing_not_zero(tmp_path: Path) -> None:
     assert "diverged (seed 0)" in found.missing[TASKS[2]]
 
 
-@pytest.mark.parametrize(("options", "what"), [({"variant": "mini-2"}, "variant"), ({"examples": 60}, "test keys")])
+@pytest.mark.parametrize(
+    ("options", "what"), [({"variant": "mini-2"}, "on mini-2, not mini-1"), ({"examples": 60}, "other keys in test")]
+)
 def test_other_examples_are_refused_naming_the_task(tmp_path: Path, options: dict[str, Any], what: str) -> None:
     write_records(tmp_path, ["timm:a"], TASKS)
     write_records(tmp_path, ["timm:b"], TASKS[:1])
@@ -120,3 +124,41 @@ def test_other_precision_is_noted(tmp_path: Path) -> None:
     write_record(tmp_path, TASKS[0], "timm:a")
     write_record(tmp_path, TASKS[0], "timm:b", device="cuda:0")
     assert "The device differs: cpu and cuda:0." in compared(tmp_path, TASKS[:1]).notes
+
+
+def test_other_arithmetic_is_noted(tmp_path: Path) -> None:
+    write_record(tmp_path, TASKS[0], "timm:a")
+    write_record(tmp_path, TASKS[0], "timm:b", precision="bf16")
+    notes = compared(tmp_path, TASKS[:1]).notes
+    assert "The arithmetic of B differs from that of A: precision bf16, not fp32." in notes
+
+
+def test_results_on_two_data_variants_are_never_mixed(tmp_path: Path) -> None:
+    write_records(tmp_path, ["timm:a", "timm:b"], TASKS, accuracies=[0.9, 0.9])
+    write_records(tmp_path, ["timm:a"], TASKS, accuracies=[0.3], variant="mini-2")
+    # Only A was measured on the other: there is nothing to choose.
+    assert all(abs(task.difference) < 0.2 for task in compared(tmp_path).tasks)
+    write_records(tmp_path, ["timm:b"], TASKS, accuracies=[0.3], variant="mini-2")
+    with pytest.raises(
+        OptionError, match=r"mini_digits: both have results that must not be mixed: .*on mini-"
+    ) as raised:
+        compared(tmp_path)
+    assert "--variant" in str(raised.value.hint)
+    for variant, accuracy in (("mini-1", 0.9), ("mini-2", 0.3)):
+        a, b = read_runs([tmp_path], variant)["linear-v1"].values()
+        found = compare(a, b, "linear-v1", "made", TASKS, draws=100)
+        assert all(abs(task.accuracy_a - accuracy) < 0.25 for task in found.tasks)
+    with pytest.raises(StorageError, match="no usable record of the data variant mini-3"):
+        read_runs([tmp_path], "mini-3")
+
+
+def test_predictions_with_other_labels_are_not_compared(tmp_path: Path) -> None:
+    write_records(tmp_path, ["timm:a", "timm:b"], TASKS, accuracies=[0.7, 0.6])
+    record, scored = made_record(TASKS[1], "timm:b")
+    assert scored is not None
+    path = Store(tmp_path).write(
+        record, replace(scored, labels=scored.labels[::-1].copy(), predicted=scored.predicted[::-1].copy())
+    )
+    found = compared(tmp_path)
+    assert found.missing[TASKS[1]].endswith(f"and {path} have other labels")
+    assert found.whole is None

@@ -27,10 +27,30 @@ def test_the_same_result_twice_is_fine_and_another_one_names_both(tmp_path: Path
     shutil.copytree(tmp_path / "a", tmp_path / "b")
     assert len(read_runs([tmp_path / "a", tmp_path / "b"])) == 1
     second = write_record(tmp_path / "c", "mini_digits", "timm:x", accuracy=0.9)
-    with pytest.raises(StorageError, match="disagree") as raised:
+    with pytest.raises(StorageError, match="no usable record") as raised:
         read_runs([tmp_path / "a", tmp_path / "c"])
-    assert str(first) in raised.value.message
-    assert str(second) in raised.value.message
+    assert str(raised.value.hint).startswith(f"{first}: it disagrees with {second}, ")
+    # Neither is used, and everything else is.
+    write_record(tmp_path / "c", "mini_count", "timm:x")
+    with pytest.warns(UserWarning, match="disagrees with") as warned:
+        (runs,) = read_runs([tmp_path / "a", tmp_path / "c"])["linear-v1"].values()
+    assert [str(w.message).partition(" is left out")[0] for w in warned] == [str(first), str(second)]
+    assert runs.tasks == ("mini_count",)
+    assert {bad.path for bad in runs.unusable if bad.task == "mini_digits"} == {first, second}
+
+
+def test_of_two_copies_the_one_with_predictions_is_taken(tmp_path: Path) -> None:
+    write_record(tmp_path / "a", "mini_digits", "timm:x")
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    ((run,),) = ([*runs.runs.values()] for runs in read_runs([tmp_path])["linear-v1"].values())
+    expected = run.scored()
+    for predictions in (tmp_path / "a").rglob("*.predictions"):
+        predictions.unlink()
+    assert all((one == other).all() for one, other in zip(run.scored(), expected, strict=True))
+    for predictions in (tmp_path / "b").rglob("*.predictions"):
+        predictions.write_bytes(b"")
+    with pytest.raises(StorageError, match="is not the file"):
+        run.scored()
 
 
 def test_a_backbone_is_one_however_its_folders_are_called_and_other_json_is_no_record(tmp_path: Path) -> None:
@@ -52,7 +72,7 @@ def test_a_half_written_record_is_left_out_with_a_warning(tmp_path: Path) -> Non
     with pytest.warns(UserWarning, match="left out") as warned:
         (runs,) = read_runs([tmp_path])["linear-v1"].values()
     assert runs.tasks == ("mini_digits",)
-    assert len(warned) == 2
+    assert [str(w.message).count(str(bad)) for w, bad in zip(warned, (path, other), strict=True)] == [1, 1]
 
 
 def test_an_empty_and_a_missing_folder(tmp_path: Path) -> None:
