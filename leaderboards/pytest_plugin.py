@@ -17,6 +17,7 @@ installed, so nothing heavy is imported before it is used.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,9 +75,10 @@ def pytest_runtest_call(item: pytest.Item) -> None:
     __tracebackhide__ = True
     for mark in item.iter_markers(_MARK):
         try:
-            _gate(item.config.rootpath, *mark.args, **mark.kwargs)
+            given = inspect.signature(_gate).bind(item.config.rootpath, *mark.args, **mark.kwargs)
         except TypeError as error:
             pytest.fail(f"pytest.mark.vtab_gate: {error}; it takes {_WORDS.partition(':')[0]}", pytrace=False)
+        _gate(*given.args, **given.kwargs)
 
 
 @pytest.fixture

@@ -23,20 +23,21 @@ def gate(
         str | None, typer.Option("--protocol", "-p", help="With --update, where there are several.")
     ] = None,
     suite: Annotated[str | None, typer.Option(help="With --update, where there are tasks of several.")] = None,
+    variant: Annotated[str | None, typer.Option(help="With --update, where there are several of the data.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write a summary for the job's page.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML.")] = None,
 ) -> None:
-    """Fail where a backbone is worse than its baseline: exit 1 if so, 2 if it cannot be told, 0 else."""
+    """Fail where a backbone is worse than its baseline: exit 1 if so and only then, 2 if it cannot be told, 0 else."""
     from leaderboards.gate import check, reports
     from leaderboards.gate.baseline import read_baseline
     from leaderboards.runs import read_runs
     from vtab_harness.api.errors import OptionError
 
     if update:
-        _update(results, baseline, protocol, suite)
+        _update(results, baseline, protocol, suite, variant)
         return
-    if protocol is not None or suite is not None:
-        raise OptionError("--protocol and --suite go with --update: the baseline says which they are.")
+    if (protocol, suite, variant) != (None, None, None):
+        raise OptionError("--protocol, --suite and --variant go with --update: the baseline says which they are.")
     report = check.check(read_baseline(baseline), read_runs(results), margin, confidence, per_task)
     for line in reports.as_lines(report):
         typer.echo(line)
@@ -47,15 +48,18 @@ def gate(
     raise typer.Exit(report.exit_code)
 
 
-def _update(results: list[Path], path: Path, protocol: str | None, suite: str | None) -> None:
+def _update(results: list[Path], path: Path, protocol: str | None, suite: str | None, variant: str | None) -> None:
     from leaderboards.choosing import choose_protocol, choose_tasks
     from leaderboards.gate.baseline import make_baseline, write_baseline
     from leaderboards.runs import read_runs
 
-    found = read_runs(results)
+    found = read_runs(results, variant)
     identity = choose_protocol(list(found), protocol, "The results were measured")
     backbones = list(found[identity].values())
     name, tasks = choose_tasks(list(dict.fromkeys(task for b in backbones for task in b.tasks)), suite)
+    if name is None:
+        # No suite says which tasks there should be; one whose records cannot be used is no reason for a smaller gate.
+        tasks = tuple(dict.fromkeys(task for b in backbones for task in b.all_tasks))
     size = write_baseline(path, make_baseline(identity, name, tasks, backbones))
     of_suite = f" of {name}" if name else ""
     what = f"{len(backbones)} backbone{'s' * (len(backbones) != 1)}, {len(tasks)} tasks{of_suite}"

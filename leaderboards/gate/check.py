@@ -7,17 +7,18 @@ correction keeps the chance of any false alarm at 1 - confidence or below: backb
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
-from leaderboards.gate.baseline import Baseline, BaselineBackbone
-from leaderboards.runs import BackboneRuns, Runs, differing, examples_identity
+from leaderboards.gate.baseline import Baseline, BaselineBackbone, BaselineTask
+from leaderboards.reading.record import differences, why_not
+from leaderboards.runs import BackboneRuns, Run, Runs, in_words
 from leaderboards.statistics.holm import holm
 from leaderboards.statistics.paired import Estimate, PairedTask, suite_estimate, task_estimate
-from vtab_harness.api.errors import OptionError, VtabError
+from vtab_harness.api.errors import OptionError, StorageError
 
 Verdict = Literal["ok", "worse", "cannot tell"]
 
@@ -120,42 +121,44 @@ def check(
         raise OptionError(f"--margin {margin}: give percentage points from 0 to below 100.")
     if not 0.5 <= confidence < 1:
         raise OptionError(f"--confidence {confidence}: give a number from 0.5 to below 1.")
-    there = runs.get(baseline.protocol, {})
-    found = [_compare(baseline, i, there, margin / 100, runs) for i in range(len(baseline.backbones))]
+    found = [_compare(baseline, i, runs, margin / 100) for i in range(len(baseline.backbones))]
     found = _judge(found, margin, confidence, per_task)
-    known = {backbone.spec for backbone in baseline.backbones}
-    others = tuple(backbone.spec for backbone in there.values() if backbone.spec not in known)
+    matched = {id(now) for then in baseline.backbones for now in _candidates(baseline.protocol, then, runs)}
+    there = runs.get(baseline.protocol, {}).values()
+    others = tuple(backbone.spec for backbone in there if id(backbone) not in matched)
     return GateReport(baseline.protocol, baseline.suite, margin, confidence, per_task, tuple(found), others)
 
 
-def _compare(
-    baseline: Baseline, index: int, there: Mapping[str, BackboneRuns], margin: float, runs: Runs
-) -> BackboneCheck:
+def _candidates(protocol: str, then: BaselineBackbone, runs: Runs) -> list[BackboneRuns]:
+    """Returns what may be the same backbone now: by its spec, whatever its weights, else by its identity."""
+    there = runs.get(protocol, {})
+    found = [backbone for backbone in there.values() if then.spec in backbone.specs]
+    known = there.get(then.identity.row)
+    return found or ([known] if known is not None else [])
+
+
+def _compare(baseline: Baseline, index: int, runs: Runs, margin: float) -> BackboneCheck:
     then = baseline.backbones[index]
-    now = [backbone for backbone in there.values() if backbone.spec == then.spec]
+    now = _candidates(baseline.protocol, then, runs)
+    if len(now) > 1:
+        # One spec in two number formats is two rows, of which the baseline means one.
+        now = [backbone for backbone in now if any(_comparable(then, backbone))] or now
     if len(now) != 1:
-        reason = f"There is no result of it under {baseline.protocol}."
-        elsewhere = [p for p, backbones in runs.items() if any(b.spec == then.spec for b in backbones.values())]
-        if len(now) > 1:
-            reason = f"Several results are of it: {', '.join(b.key for b in now)}. Leave the older ones out."
-        elif elsewhere:
-            reason = f"It was measured under {', '.join(elsewhere)}, the baseline under {baseline.protocol}."
-        return BackboneCheck(then.spec, "cannot tell", (reason,))
-    pairs, changes, reasons, diverged = [], [], [], []
-    for task in then.tasks:
+        return BackboneCheck(then.spec, "cannot tell", (_why_not_one(baseline.protocol, then, now, runs),))
+    pairs, changes, problems, diverged = [], [], [], []
+    for task, entry in then.tasks.items():
         try:
-            failed = [s for s in now[0].seeds(task) if now[0].runs[task, s].record.status == "diverged"]
-            if failed:
-                diverged.append(f"{task} diverged (seed {', '.join(map(str, failed))}); it did not in the baseline.")
+            found = _runs_of(entry, now[0], task)
+            if failed := [str(run.record.seed) for run in found if run.record.status == "diverged"]:
+                diverged.append(f"{task} diverged (seed {', '.join(failed)}); it did not in the baseline.")
                 continue
-            pair, changed = _pair(baseline, index, then, now[0], task)
-        except VtabError as error:
-            reasons.append(f"{task}: {error.message}")
+            pair, changed = _pair(baseline, index, entry, found, task)
+        except _CannotTellError as error:
+            problems.append(f"{task}: {error}")
             continue
         change = task_estimate(pair)
-        title = then.tasks[task].title
         of_a, of_b = float(pair.a.mean()), float(pair.b.mean())
-        changes.append(TaskChange(task, title, of_b, of_a, change, changed, change.worse_by_more_than(margin)))
+        changes.append(TaskChange(task, entry.title, of_b, of_a, change, changed, change.worse_by_more_than(margin)))
         pairs.append(pair)
     whole, p = None, None
     if pairs and len(pairs) == len(then.tasks):
@@ -163,39 +166,79 @@ def _compare(
         p = whole.worse_by_more_than(margin)
     return BackboneCheck(
         spec=then.spec,
-        verdict="worse" if diverged else "cannot tell" if reasons else "ok",
-        reasons=(*diverged, *reasons),
+        verdict="worse" if diverged else "cannot tell" if problems else "ok",
+        reasons=(*diverged, *problems),
         tasks=tuple(changes),
         whole=whole,
         before=float(np.mean([c.before for c in changes])) if whole else None,
         now=float(np.mean([c.now for c in changes])) if whole else None,
         p=p,
-        same_weights=now[0].weights == then.weights,
+        same_weights=now[0].weights == then.identity.backbone.weights,
     )
 
 
-def _pair(
-    baseline: Baseline, index: int, then: BaselineBackbone, now: BackboneRuns, task: str
-) -> tuple[PairedTask, float]:
+class _CannotTellError(Exception):
+    """Why a task cannot be held against the baseline."""
+
+
+def _comparable(then: BaselineBackbone, now: BackboneRuns) -> Iterator[bool]:
+    """Yields for each result of each task whether it may be held against the baseline."""
+    for task, entry in then.tasks.items():
+        for run in now.of(task):
+            yield run.record.identity.comparable == entry.identity.comparable
+
+
+def _why_not_one(protocol: str, then: BaselineBackbone, now: list[BackboneRuns], runs: Runs) -> str:
+    if now:
+        return f"Several results are of it: {', '.join(b.key for b in now)}. Leave the older ones out."
+    elsewhere = [p for p in runs if p != protocol and _candidates(p, then, runs)]
+    if elsewhere:
+        return f"It was measured under {', '.join(elsewhere)}, the baseline under {protocol}."
+    row = then.identity.row
+    bad = [b for b in runs.unusable if b.protocol == protocol and (b.spec == then.spec or b.backbone == row)]
+    rest = f" that can be used: {in_words(bad)}" if bad else ""
+    return f"There is no result of it under {protocol}{rest}."
+
+
+def _runs_of(entry: BaselineTask, now: BackboneRuns, task: str) -> list[Run]:
+    """Returns the result of each seed of the baseline.
+
+    Raises:
+        _CannotTellError: One is missing, or was measured in another way.
+    """
+    comparable = entry.identity.comparable
+    fitting: dict[int, Run] = {}
+    others: dict[int, Run] = {}
+    for run in now.of(task):
+        (fitting if run.record.identity.comparable == comparable else others)[run.record.seed] = run
+    absent = [seed for seed in sorted(entry.correct) if seed not in fitting]
+    for seed in absent:
+        if seed in others:
+            words = differences(entry.identity, others[seed].record.identity)
+            raise _CannotTellError(f"not measured as the baseline was ({words})")
+    if absent:
+        why = now.reasons(task)
+        rest = f" that can be used ({why})" if why else ""
+        raise _CannotTellError(f"no result with seed {', '.join(map(str, absent))}{rest}")
+    return [fitting[seed] for seed in sorted(entry.correct)]
+
+
+def _pair(baseline: Baseline, index: int, entry: BaselineTask, found: list[Run], task: str) -> tuple[PairedTask, float]:
     """Returns A = now, B = then, and the share of the predictions that changed."""
-    entry = then.tasks[task]
-    seeds = sorted(map(int, entry.correct))
-    if absent := [seed for seed in seeds if (task, seed) not in now.runs]:
-        raise OptionError(f"no result with seed {', '.join(map(str, absent))}")
     right_now, right_then, changed = [], [], []
-    for seed in seeds:
-        run = now.runs[task, seed]
-        if other := differing(entry.identity, examples_identity(run.record)):
-            raise OptionError(f"measured on other examples than the baseline ({', '.join(other)} differ)")
-        predicted, labels = run.scored()
-        before = baseline.predictions[index, task, seed]
-        if before.shape != labels.shape or int((before == labels).sum()) != entry.correct[str(seed)]:
-            raise OptionError("the predictions in the baseline do not give the score that it states")
+    for run in found:
+        try:
+            predicted, labels = run.scored()
+        except StorageError as error:
+            raise _CannotTellError(f"{run.path}: {why_not(run.path, error)}") from error
+        before = baseline.predictions[index, task, run.record.seed]
+        if before.shape != labels.shape or int((before == labels).sum()) != entry.correct[run.record.seed]:
+            raise _CannotTellError("the predictions in the baseline do not give the score that it states")
         right_now.append(predicted == labels)
         right_then.append(before == labels)
         changed.append(float((predicted != before).mean()))
-    pair = PairedTask(task, np.array(right_now), np.array(right_then), entry.images)
-    return pair, float(np.mean(changed))
+    images = entry.identity.data.test_images
+    return PairedTask(task, np.array(right_now), np.array(right_then), images), float(np.mean(changed))
 
 
 def _judge(found: list[BackboneCheck], margin: float, confidence: float, per_task: bool) -> list[BackboneCheck]:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from bad_records import without_predictions
 from made_boards import write_records
 
 from leaderboards.gate.baseline import make_baseline, write_baseline
@@ -26,6 +27,9 @@ def folder(pytester: pytest.Pytester) -> Path:
     """The same results and worse ones, and a baseline."""
     for name, accuracy in (("same", 0.7), ("worse", 0.6)):
         write_records(pytester.path / name, ["timm:m"], TASKS, accuracies=[accuracy], examples=800)
+    for path in write_records(pytester.path / "damaged", ["timm:m"], TASKS, accuracies=[0.7], examples=800):
+        if path.parents[1].name == "mini_count":
+            without_predictions(path)
     (protocol, backbones), *_ = read_runs([pytester.path / "same"]).items()
     write_baseline(pytester.path / "base", make_baseline(protocol, None, TASKS, list(backbones.values())))
     return pytester.path
@@ -48,6 +52,9 @@ def test_marker(folder: Path, pytester: pytest.Pytester) -> None:
         @pytest.mark.vtab_gate(results="same", baseline="nothing")
         def test_missing(): ...
 
+        @pytest.mark.vtab_gate(results="damaged", baseline="base")
+        def test_damaged(): ...
+
         @pytest.mark.vtab_gate(result="same")
         def test_wrong_word(): ...
 
@@ -55,10 +62,17 @@ def test_marker(folder: Path, pytester: pytest.Pytester) -> None:
         """
     )
     result = pytester.runpytest_subprocess(*RUN)
-    result.assert_outcomes(passed=3, failed=3)
+    result.assert_outcomes(passed=3, failed=4)
     result.stdout.fnmatch_lines(
-        ["*timm:m got worse than the baseline*", "*There is no baseline*", "*it takes vtab_gate(results, *"]
+        [
+            "*timm:m got worse than the baseline*",
+            "*There is no baseline*",
+            "*mini_count: *No such file or directory*",
+            "*timm:m cannot be held against the baseline.*",
+            "*it takes vtab_gate(results, *",
+        ]
     )
+    assert "Traceback" not in result.stdout.str()
 
 
 def test_fixture(folder: Path, pytester: pytest.Pytester) -> None:

@@ -4,13 +4,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
-from made_boards import made_record, write_record, write_records
+from made_boards import made_identity, made_record, restate, write_record, write_records
 
 from leaderboards.gate.baseline import make_baseline
 from leaderboards.gate.check import GateReport, check
 from leaderboards.runs import read_runs
-from vtab_harness.api.errors import OptionError
+from vtab_harness.api.errors import OptionError, StorageError
+from vtab_harness.api.records import Score
 from vtab_harness.store import Store
 
 TASKS = ("mini_digits", "mini_count", "mini_distance")
@@ -106,11 +108,19 @@ def test_another_protocol(tmp_path: Path) -> None:
     assert report.backbones[0].reasons == ("It was measured under knn-v1, the baseline under linear-v1.",)
 
 
-@pytest.mark.parametrize("options", [{"variant": "mini-2"}, {"examples": 1400}])
-def test_other_examples(tmp_path: Path, options: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"variant": "mini-2"}, "on mini-2, not mini-1"),
+        ({"examples": 1400}, "other keys in test"),
+        ({"precision": "bf16"}, "precision bf16, not fp32"),
+    ],
+)
+def test_what_was_measured_otherwise_cannot_be_told(tmp_path: Path, options: dict[str, Any], what: str) -> None:
     report = gate(made(tmp_path / "a", [0.6]), made(tmp_path / "b", [0.6], **options))
     assert report.exit_code == 2
-    assert sum("measured on other examples than the baseline (" in r for r in report.backbones[0].reasons) == 3
+    assert sum("not measured as the baseline was (" in r for r in report.backbones[0].reasons) == 3
+    assert all(what in reason for reason in report.backbones[0].reasons)
 
 
 def test_diverged_now_is_worse(tmp_path: Path) -> None:
@@ -129,17 +139,15 @@ def test_worse_wins_over_missing(tmp_path: Path) -> None:
 
 def test_predictions_that_are_missing_or_contradict_the_score(tmp_path: Path) -> None:
     a, b = made(tmp_path / "a", [0.6]), made(tmp_path / "b", [0.6])
-    key, _, _ = made_record("mini_count", "timm:m0", examples=1500)
-    path = Store(b).path(key)
-    record = json.loads(path.read_text())
-    record["score"]["correct"] -= 5
-    path.write_text(json.dumps(record))
-    next(Store(b).path(made_record("mini_digits", "timm:m0")[0]).parent.glob("*.predictions")).unlink()
+    restate(Store(b).path(made_identity("mini_count", "timm:m0", examples=1500)), -5)
+    next(Store(b).path(made_identity("mini_digits", "timm:m0")).parent.glob("*.predictions")).unlink()
     report = gate(a, b)
     assert report.exit_code == 2
-    assert ["Cannot go on reading" in r or "do not give the score" in r for r in report.backbones[0].reasons] == [
-        True
-    ] * 2
+    contradicting, missing = report.backbones[0].reasons
+    assert missing.startswith("mini_digits: ")
+    assert "No such file" in missing
+    assert contradicting.startswith("mini_count: ")
+    assert "does not give the score" in contradicting
 
 
 @pytest.mark.parametrize(
@@ -166,3 +174,59 @@ def test_holm_over_backbones(tmp_path: Path) -> None:
     from statsmodels.stats.multitest import multipletests
 
     assert [x.p for x in together.backbones] == pytest.approx(list(multipletests(alone, method="holm")[1]))
+
+
+def test_a_seed_that_the_baseline_does_not_have_may_diverge(tmp_path: Path) -> None:
+    a, b = made(tmp_path / "a", [0.6]), made(tmp_path / "b", [0.6])
+    write_record(b, "mini_count", "timm:m0", status="diverged", seed=7, examples=1500)
+    write_record(b, "mini_count", "timm:m0", status="diverged", variant="mini-2", examples=1500)
+    assert gate(a, b).exit_code == 0
+
+
+def test_results_of_other_data_and_number_formats_beside_those_that_are_asked_for(tmp_path: Path) -> None:
+    a, b = made(tmp_path / "a", [0.6]), made(tmp_path / "b", [0.6])
+    made(b, [0.1], variant="mini-2")
+    made(b, [0.1], precision="bf16")
+    report = gate(a, b)
+    assert report.exit_code == 0
+    assert all(task.changed == 0 for task in report.backbones[0].tasks)
+
+
+def test_the_same_weights_under_another_spec_are_the_same_backbone(tmp_path: Path) -> None:
+    a, b = made(tmp_path / "a", [0.6]), made(tmp_path / "b", [0.6])
+    for path in b.rglob("seed*.json"):
+        record = json.loads(path.read_text())
+        record["backbone"]["spec"] = "local-dir:elsewhere"
+        path.write_text(json.dumps(record))
+    report = gate(a, b)
+    assert (report.exit_code, report.others) == (0, ())
+    assert gate(b, a).exit_code == 0
+
+
+@pytest.mark.parametrize("classes", [[-1], [10], [2**31 - 1], [-(2**31)]])
+def test_predictions_of_a_class_that_the_task_does_not_have(tmp_path: Path, classes: list[int]) -> None:
+    a, b = made(tmp_path / "a", [0.6]), made(tmp_path / "b", [0.6])
+    record, scored = made_record("mini_count", "timm:m0", examples=1500, accuracy=0.6)
+    assert scored is not None
+    wrong = int((scored.predicted != scored.labels).argmax())
+    scored.predicted[wrong] = classes[0]
+    Store(b).write(record, scored)
+    report = gate(a, b)
+    assert report.exit_code == 2
+    assert ["classes that the task does not have" in reason for reason in report.backbones[0].reasons] == [True]
+    with pytest.raises(StorageError, match="classes that the task does not have"):
+        gate(b, a)
+
+
+def test_results_of_equal_identity_with_another_number_of_examples(tmp_path: Path) -> None:
+    a, b = made(tmp_path / "a", [0.6]), made(tmp_path / "b", [0.6])
+    record, _ = made_record("mini_count", "timm:m0", examples=1500)
+    _, scored = made_record("mini_count", "timm:m0", examples=700)
+    assert scored is not None
+    score = Score(scored.correct / 700, scored.correct, 700)
+    Store(b).write(msgspec.structs.replace(record, score=score), scored)
+    report = gate(a, b)
+    assert report.exit_code == 2
+    assert report.backbones[0].reasons == (
+        "mini_count: the predictions in the baseline do not give the score that it states",
+    )
