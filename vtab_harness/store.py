@@ -19,6 +19,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -246,11 +247,14 @@ def _no_record(path: Path) -> Iterator[None]:
 
 
 def _read_bounded(path: Path, most: int) -> bytes:
-    with path.open("rb") as file:
-        data = file.read(most + 1)
-    if len(data) > most:
-        raise ValueError(f"it has more than {most:,} bytes")
-    return data
+    # Not to wait for a pipe that nobody writes to. The size is asked for first: read(most) would take that much memory.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("it is not a file")
+        if status.st_size > most:
+            raise ValueError(f"it has more than {most:,} bytes")
+        return file.read()
 
 
 def _beside(path: Path, predictions: Predictions) -> Path:
@@ -279,6 +283,8 @@ def read_predictions(path: Path, record: RecordHead) -> dict[str, NDArray[np.int
             array.dtype != "int32" or array.shape != (record.score.examples,) for array in found.values()
         ):
             raise ValueError("it is not in the form that the harness writes")
+        if any(array.min() < 0 or array.max() >= record.task.num_classes for array in found.values()):
+            raise ValueError(f"it holds classes that are not in 0..{record.task.num_classes - 1}")
         if int((found["predicted"] == found["label"]).sum()) != record.score.correct:
             raise ValueError(f"it does not give the score that {path.name} states")
     except OSError as error:

@@ -8,6 +8,7 @@ from made_boards import made_board, with_holes
 
 from leaderboards.board import Duplicate
 from leaderboards.summary import summarise
+from vtab_harness.api.identity import LabelsIdentity, protocol_name
 from vtab_harness.data.selection import TrainExamples
 from vtab_harness.overrides import apply_overrides, parse_overrides
 from vtab_harness.protocols.settings import build_protocol, identity, overridden
@@ -71,9 +72,9 @@ def test_an_incomplete_backbone_has_no_mean_and_a_command() -> None:
 def test_the_command_gives_changed_settings_and_labels_so_that_the_run_has_the_same_identity() -> None:
     settings = {"l2_count": 5, "l2_min": 1e-07, "standardise": False}
     protocol = build_protocol("linear", settings)
-    learned = TrainExamples.parse("5-shot")
+    name = protocol_name(identity(protocol), LabelsIdentity("5-shot"))
     board = replace(
-        with_holes(made_board(1, 19, 1, protocol=learned.identity(identity(protocol))), missing=[(0, 0)]),
+        with_holes(made_board(1, 19, 1, protocol=name), missing=[(0, 0)]),
         overridden=overridden(protocol),
         train_examples="5-shot",
     )
@@ -81,8 +82,8 @@ def test_the_command_gives_changed_settings_and_labels_so_that_the_run_has_the_s
     given = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
     assert len(given) == 3
     again = build_protocol(words[words.index("--protocol") + 1], parse_overrides(given))
-    labels = TrainExamples.parse(words[words.index("--train-examples") + 1])
-    assert labels.identity(identity(again)) == board.protocol
+    labels = LabelsIdentity(str(TrainExamples.parse(words[words.index("--train-examples") + 1])))
+    assert protocol_name(identity(again), labels) == board.protocol
 
 
 def test_lists_and_switches_are_given_as_set_reads_them() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -215,13 +215,13 @@ class Identity:
             other: What it is held against.
             skip: Fields that may differ, for instance ``("backbone", "seed")``.
         """
-        mine, theirs = dict(_leaves(self)), dict(_leaves(other))
+        mine, theirs = _leaves(self), _leaves(other)
         names = [n for n in sorted({*mine, *theirs}) if n.partition(".")[0] not in skip]
-        different = [name for name in names if mine.get(name, _ABSENT) != theirs.get(name, _ABSENT)]
+        # Compared as they are hashed: 1 and 1.0 are two values.
+        different = [name for name in names if _text(mine.get(name)) != _text(theirs.get(name))]
         if "data.variant" in different:
             # Other data have other fingerprints, which say nothing more.
             different = [name for name in different if not name.startswith("data.splits")]
-        # A folder's worth of hashes is one difference for a person.
         said = (_in_words(name, mine.get(name), theirs.get(name)) for name in different)
         return list(dict.fromkeys(said))
 
@@ -258,21 +258,28 @@ def plain_json(value: Any) -> Any:
 
 
 def _digest(value: Any) -> str:
+    return hashlib.sha256(_text(value).encode()).hexdigest()
+
+
+def _text(value: Any) -> str:
     # Written by the standard library, whose numbers are the same in every version.
-    text = json.dumps(msgspec.to_builtins(value), sort_keys=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return json.dumps(msgspec.to_builtins(value), sort_keys=True, allow_nan=False)
 
 
-_ABSENT = object()
+def _leaves(identity: Identity) -> dict[str, Any]:
+    """Returns the fields by their dotted names, as far down as words can tell them apart."""
+    found: dict[str, Any] = {}
+    open_: list[tuple[str, Any]] = list(msgspec.to_builtins(identity).items())
+    while open_:
+        name, value = open_.pop()
+        if isinstance(value, dict) and value and name.count(".") < _DEEPEST:
+            open_ += [(f"{name}.{key}", inner) for key, inner in value.items()]
+        else:
+            found[name] = value
+    return found
 
 
-def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    value = msgspec.to_builtins(value)
-    if isinstance(value, dict) and value:
-        for key, inner in value.items():
-            yield from _leaves(inner, f"{name}.{key}" if name else str(key))
-    else:
-        yield name, value
+_DEEPEST = 3
 
 
 _WORDS = {

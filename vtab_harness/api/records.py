@@ -241,8 +241,15 @@ class RecordHead(Struct, frozen=True, kw_only=True):
             raise ValueError(f"its status {self.status!r} and its score contradict each other")
         if self.score is None and self.predictions is not None:
             raise ValueError("it has predictions and no score")
+        if "test" not in self.identity.data.splits:
+            raise ValueError("its data have no test split")
+        if not all(0 < size < 2**31 for size in self.identity.backbone.transform.input_size):
+            raise ValueError(f"its input size is {self.identity.backbone.transform.input_size}")
         if not 0 <= self.identity.seed < 2**62:
             raise ValueError(f"its seed is {self.identity.seed}")
+        protocol = self.identity.protocol
+        for part in (self.identity.backbone.architecture, protocol.settings, protocol.changed):
+            _check_plain(part)
 
     @property
     def seed(self) -> int:
@@ -253,6 +260,29 @@ class RecordHead(Struct, frozen=True, kw_only=True):
     def accuracy(self) -> float | None:
         """Top-1 accuracy on the test split, 0..1; None where diverged."""
         return None if self.score is None else self.score.accuracy
+
+
+def _check_plain(value: Any) -> None:
+    """Checks that a part of an identity can be hashed as JSON.
+
+    Raises:
+        ValueError: It is nested too deeply, or holds a number that JSON cannot.
+    """
+    level = [value]
+    for _ in range(_DEEPEST):
+        below: list[Any] = []
+        for inner in level:
+            if isinstance(inner, dict | list):
+                below += inner.values() if isinstance(inner, dict) else inner
+            elif isinstance(inner, int | float) and not abs(inner) < 2.0**63:
+                raise ValueError("its identity holds a number that is none or too large")
+        if not below:
+            return
+        level = below
+    raise ValueError(f"its identity is nested more than {_DEEPEST} levels deep")
+
+
+_DEEPEST = 30
 
 
 class Record(RecordHead, frozen=True, kw_only=True):
@@ -317,6 +347,9 @@ def _parse(decoder: msgspec.json.Decoder[Any], data: bytes) -> RecordHead:
         raise ValueError(_why_not(data, str(error))) from error
     if found.schema != SCHEMA:
         raise ValueError(_why_not(data, ""))
+    # The store adds them to a record that it writes.
+    if found.score is not None and found.predictions is None:
+        raise ValueError("it has a score and no predictions")
     return found
 
 
