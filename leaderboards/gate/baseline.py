@@ -28,7 +28,8 @@ from vtab_harness.api.records import Count
 from vtab_harness.store import storage_errors, write_atomically
 
 FORMAT = "vtab-harness/baseline/2"
-_MAKE = "Make it again with `vtab gate RESULTS --baseline FILE --update`, from results that you trust."
+_WITH = "with `vtab gate RESULTS --baseline FILE --update`, from results that you trust."
+_FIRST, _AGAIN = f"Make one {_WITH}", f"Make it again {_WITH}"
 _LARGEST_HEADER = 1 << 25
 """Bytes; 100 backbones on the 19 tasks of VTAB-1k have a sixth of it."""
 _DTYPES = ("U8", "U16", "U32")
@@ -204,7 +205,7 @@ def read_baseline(path: Path) -> Baseline:
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
-        raise StorageError(f"There is no baseline {path}.", _MAKE)
+        raise StorageError(f"There is no baseline {path}.", _FIRST)
     try:
         _check_header(path)
         with safe_open(path, framework="numpy") as file:
@@ -220,9 +221,9 @@ def read_baseline(path: Path) -> Baseline:
                     raise ValueError(f"its predictions {name} are not as it declares")
             tensors = {name: file.get_tensor(name) for name in declared}
     except (SafetensorError, OSError, ValueError) as error:
-        raise StorageError(f"{path} is not a whole baseline: {error}.", _MAKE) from error
+        raise StorageError(f"{path} is not a whole baseline: {error}.", _AGAIN) from error
     if meta.get("sha256") != _digest(meta["about"], tensors):
-        raise StorageError(f"{path} was changed or damaged after it was written: its sha256 is another one.", _MAKE)
+        raise StorageError(f"{path} was changed or damaged after it was written: its sha256 is another one.", _AGAIN)
     predictions: dict[tuple[int, str, int], Predictions] = {
         (i, task, seed): tensors[f"{i}/{task}/{seed}"]
         for i, backbone in enumerate(about.backbones)
@@ -246,16 +247,18 @@ _ABOUT = msgspec.json.Decoder(_About)
 def _about(path: Path, meta: Mapping[str, str]) -> _About:
     if meta.get("format") == "vtab-harness/baseline/1":
         what = "which does not say all that makes a number what it is"
-        raise StorageError(f"{path} is a baseline of the version before, {what}.", _MAKE)
-    if meta.get("format") != FORMAT:
-        raise StorageError(f"{path} has the format {meta.get('format')!r}, not {FORMAT!r}.", _MAKE)
+        raise StorageError(f"{path} is a baseline of the version before, {what}.", _AGAIN)
+    if (found := meta.get("format", "")) != FORMAT:
+        # Of another version, or a file that never was one.
+        hint = _AGAIN if found.startswith(FORMAT.rpartition("/")[0]) else _FIRST
+        raise StorageError(f"{path} has the format {found or None!r}, not {FORMAT!r}.", hint)
     try:
         about = _ABOUT.decode(meta.get("about", ""))
         for backbone in about.backbones:
             for task, entry in backbone.tasks.items():
                 _check_entry(about.protocol, task, entry)
     except (msgspec.DecodeError, UnicodeError, RecursionError, ValueError) as error:
-        raise StorageError(f"{path} is not a baseline of this harness: {error}.", _MAKE) from error
+        raise StorageError(f"{path} is not a baseline of this harness: {error}.", _AGAIN) from error
     return about
 
 

@@ -49,13 +49,15 @@ def test_a_half_written_file_is_named(tmp_path: Path, kept: float) -> None:
     write_baseline(path, made(tmp_path / "results"))
     data = path.read_bytes()
     path.write_bytes(data[: int(kept * len(data)) if kept < 1 else int(kept)])
-    with pytest.raises(StorageError, match=f"{path} is not a whole baseline"):
+    with pytest.raises(StorageError, match=f"{path} is not a whole baseline.*\nMake it again with"):
         read_baseline(path)
 
 
-def test_a_missing_file_says_how_to_make_it(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="--update"):
+def test_a_missing_file_says_how_to_make_the_first_one(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=rf"There is no baseline {tmp_path / 'b'}\.") as raised:
         read_baseline(tmp_path / "b")
+    assert raised.value.hint is not None
+    assert raised.value.hint.startswith("Make one with `vtab gate RESULTS --baseline FILE --update`")
 
 
 def parts(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
@@ -68,7 +70,7 @@ def test_changed_predictions_are_noticed(tmp_path: Path) -> None:
     meta, tensors = parts(tmp_path / "b")
     tensors["0/mini_count/0"][3] ^= 1
     save_file(tensors, tmp_path / "b", meta)
-    with pytest.raises(StorageError, match="changed or damaged"):
+    with pytest.raises(StorageError, match=r"changed or damaged .*\nMake it again with .*--update"):
         read_baseline(tmp_path / "b")
 
 
@@ -95,9 +97,14 @@ def test_a_well_signed_file_of_nonsense(tmp_path: Path, about: str, tensors: dic
         read_baseline(tmp_path / "b")
 
 
-def test_another_safetensors_file(tmp_path: Path) -> None:
-    save_file({"weight": np.zeros(3, np.float32)}, tmp_path / "b")
-    with pytest.raises(StorageError, match="has the format None"):
+@pytest.mark.parametrize(
+    ("meta", "hint"),
+    [(None, "Make one"), ({"format": "pt"}, "Make one"), ({"format": "vtab-harness/baseline/0"}, "Make it again")],
+)
+def test_another_safetensors_file(tmp_path: Path, meta: dict[str, str] | None, hint: str) -> None:
+    save_file({"weight": np.zeros(3, np.float32)}, tmp_path / "b", meta)
+    stated = (meta or {}).get("format")
+    with pytest.raises(StorageError, match=rf"has the format {stated!r}, not .*\n{hint} with"):
         read_baseline(tmp_path / "b")
 
 
