@@ -25,8 +25,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binom
 
-from leaderboards.statistics.interquartile import interquartile_mean
-
 Aggregation = Literal["median", "mean"]
 Floats = NDArray[np.float64]
 # Draws held at once: 4 million float64 are 32 MB.
@@ -41,12 +39,10 @@ class SuiteDraws(NamedTuple):
     Attributes:
         mean: float64 (R, B), mean over all tasks.
         groups: float64 (R, B, G), mean over the tasks of each group; NaN only where one of the group lacks.
-        interquartile: float64 (R, B), mean of the middle half of the tasks.
     """
 
     mean: Floats
     groups: Floats
-    interquartile: Floats
 
 
 def bootstrap_means(
@@ -74,7 +70,6 @@ def bootstrap_means(
     result = SuiteDraws(
         mean=np.empty((draws, backbones)),
         groups=np.empty((draws, backbones, count)),
-        interquartile=np.empty((draws, backbones)),
     )
     step = max(1, _AT_ONCE // max(1, tasks * draws))
     parts = [slice(start, min(start + step, backbones)) for start in range(0, backbones, step)]
@@ -82,7 +77,6 @@ def bootstrap_means(
     def draw(rows: slice, own: np.random.Generator) -> None:
         drawn = _task_draws(correct[rows], examples[rows], draws, own, aggregation)
         result.mean[:, rows] = drawn.mean(axis=1).T
-        result.interquartile[:, rows] = interquartile_mean(drawn, axis=1).T
         for group in range(count):
             result.groups[:, rows, group] = drawn[:, of_task == group].mean(axis=1).T
 
