@@ -6,13 +6,14 @@ did not get in why not. It is plain data: it is filled by `leaderboards.reading`
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from leaderboards.statistics.seeds import seed_scores
 
 Aggregation = Literal["median", "mean"]
 
@@ -188,11 +189,7 @@ class Board:
         record and none that diverged. NaN otherwise.
         """
         usable = np.where((self.status == "diverged").any(axis=2, keepdims=True), np.nan, self.accuracy)
-        with warnings.catch_warnings():
-            # Cells without any record give NaN, which is what is wanted.
-            warnings.simplefilter("ignore", RuntimeWarning)
-            over = np.nanmedian if self.aggregation == "median" else np.nanmean
-            result: NDArray[np.float64] = np.asarray(over(usable, axis=2), np.float64)
+        result = seed_scores(usable).aggregate(self.aggregation)
         # Cells whose records disagree are left empty, also where another seed is sound.
         rows = {row.key: i for i, row in enumerate(self.backbones)}
         columns = {task.name: i for i, task in enumerate(self.tasks)}

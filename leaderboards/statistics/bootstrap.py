@@ -19,14 +19,14 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binom
 
-Aggregation = Literal["median", "mean"]
-Floats = NDArray[np.float64]
+from leaderboards.statistics.seeds import Aggregation, Floats, accuracies, seed_scores, sum_in_order
+
 # Draws held at once: 4 million float64 are 32 MB.
 _AT_ONCE = 4_000_000
 # Our assumption: right and wrong of two seeds of one backbone correlate at least this much.
@@ -143,15 +143,11 @@ def shared_by_seeds(correct: NDArray[np.int64], examples: NDArray[np.int64]) -> 
         correct: (B, T, S).
         examples: (B, T, S); 0 where there is no finished record.
     """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        accuracy = np.where(examples > 0, correct / examples, np.nan)
-    several = (examples > 0).sum(axis=2) > 1
-    centre = np.nanmean(np.where(several[..., None], accuracy, 0.0), axis=2)
-    seeds = np.maximum(2, (examples > 0).sum(axis=2))
-    of_seeds = np.nansum((accuracy - centre[..., None]) ** 2, axis=2) / (seeds - 1)
-    of_examples = centre * (1 - centre) / np.maximum(1, examples.max(axis=2, initial=0))
-    spread = np.where(several, of_seeds, 0.0).sum(axis=1)
-    whole = np.where(several, of_examples, 0.0).sum(axis=1)
+    scores = seed_scores(accuracies(correct, examples))
+    several = scores.number > 1
+    of_examples = scores.mean * (1 - scores.mean) / np.maximum(1, examples.max(axis=2, initial=0))
+    spread = sum_in_order(np.where(several, scores.variance, 0.0))
+    whole = sum_in_order(np.where(several, of_examples, 0.0))
     ratio = np.divide(spread, whole, out=np.zeros_like(spread), where=whole > 0)
     return np.asarray(np.clip(1 - ratio, LEAST_SHARED, 1.0), np.float64)
 

@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, t
 
-from leaderboards.statistics.bootstrap import Aggregation, shared_by_seeds
-
-Floats = NDArray[np.float64]
+from leaderboards.statistics.bootstrap import shared_by_seeds
+from leaderboards.statistics.seeds import Aggregation, Floats, accuracies, seed_scores
 
 
 def task_intervals(
@@ -32,13 +31,13 @@ def task_intervals(
     Returns:
         Two float64 (B, T), 0..1, NaN where no seed is finished.
     """
-    seeds = (examples > 0).sum(axis=2)
+    scores = seed_scores(accuracies(correct, examples))
+    seeds, p = scores.number, scores.aggregate(aggregation)
     size = np.where(seeds > 0, examples.max(axis=2, initial=0), np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
-        p, spread = _centre_and_spread(np.where(examples > 0, correct / examples, np.nan), seeds, aggregation)
         # Relative variance of the median of normal values: 1 of one or two, about 1.35 of three, rising to pi / 2.
         loss = 1.0 if aggregation == "mean" else np.where(seeds > 2, np.pi / 2 - 0.68 / np.maximum(seeds, 1), 1.0)
-        of_seeds = np.where(seeds > 1, loss * spread / np.maximum(seeds, 1), 0.0)
+        of_seeds = np.where(seeds > 1, loss * scores.variance / np.maximum(seeds, 1), 0.0)
         # An aggregate of 0 or 1 has no variance, though its seeds may differ; half an example inwards it has one.
         inside = np.clip(p, 0.5 / size, 1 - 0.5 / size)
         variance = np.where(of_seeds > 0, inside * (1 - inside), p * (1 - p))
@@ -51,17 +50,3 @@ def task_intervals(
     middle = (p + z**2 / (2 * effective)) / (1 + z**2 / effective)
     half = z / (1 + z**2 / effective) * np.sqrt(p * (1 - p) / effective + z**2 / (4 * effective**2))
     return np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
-
-
-def _centre_and_spread(accuracy: Floats, seeds: NDArray[np.int64], aggregation: Aggregation) -> tuple[Floats, Floats]:
-    """Returns the aggregate and the sample variance over the seeds that are there, float64 (B, T) each."""
-    there = np.maximum(seeds, 1)[..., None]
-    # NaN is sorted to the end.
-    ordered = np.sort(accuracy, axis=2)
-    total = np.where(seeds > 0, np.nansum(accuracy, axis=2), np.nan)
-    mean = total / there[..., 0]
-    spread = np.nansum((accuracy - mean[..., None]) ** 2, axis=2) / np.maximum(seeds - 1, 1)
-    if aggregation == "mean":
-        return mean, spread
-    middle = [np.take_along_axis(ordered, index, axis=2)[..., 0] for index in ((there - 1) // 2, there // 2)]
-    return (middle[0] + middle[1]) / 2, spread

@@ -10,7 +10,8 @@ import pytest
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from leaderboards.statistics.bootstrap import Aggregation, bootstrap_means, percentile_interval, shared_by_seeds
+from leaderboards.statistics.bootstrap import bootstrap_means, percentile_interval, shared_by_seeds
+from leaderboards.statistics.seeds import Aggregation
 from leaderboards.statistics.single_tasks import task_intervals
 
 sys.path.insert(0, str(Path(__file__).parent))
