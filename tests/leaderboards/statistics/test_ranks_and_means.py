@@ -15,6 +15,8 @@ from leaderboards.statistics.ranks import rank_intervals, ranks
 def test_a_rank_is_one_more_than_the_number_of_better_ones(values: list[float]) -> None:
     expected = [np.nan if np.isnan(v) else 1 + sum(w > v for w in values) for v in values]
     np.testing.assert_array_equal(ranks(values), expected)
+    worse = [np.nan if np.isnan(v) else sum(w >= v for w in values) for v in values]
+    np.testing.assert_array_equal(ranks(values, "max"), worse)
 
 
 def test_rank_intervals_hold_the_stated_share_of_the_draws() -> None:
@@ -28,6 +30,13 @@ def test_rank_intervals_hold_the_stated_share_of_the_draws() -> None:
         mine = [1 + sum(row[:3] > row[b]) for row in draws]
         assert np.mean([low[b] <= rank <= high[b] for rank in mine]) >= 0.9
         assert low[b] == sorted(mine)[int(0.05 * 4000)]
+
+
+def test_equal_backbones_hold_all_the_ranks_that_they_share() -> None:
+    # Backbones with equal counts have equal draws, which must not make either rank a sure one.
+    better, worse = np.random.default_rng(0).normal([[1.0], [0.0]], 0.01, (2, 500))
+    low, high = rank_intervals(np.stack([worse, better, better, worse, better], axis=1))
+    assert (low.tolist(), high.tolist()) == ([4, 1, 1, 4, 1], [5, 3, 3, 5, 3])
 
 
 @given(st.integers(1, 40), st.integers(0, 5))
