@@ -75,7 +75,7 @@ def summarise(board: Board, draws: int = DRAWS, confidence: float = 0.95, seed: 
         board: The scores.
         draws: Of the bootstrap; 0 leaves intervals of means and ranks empty.
         confidence: Of all intervals.
-        seed: Of the bootstrap: the same board gives the same intervals.
+        seed: Of the bootstrap: the same counts give the same intervals, whatever else is on the board.
     """
     scores = board.scores()
     complete = board.complete()
@@ -83,7 +83,8 @@ def summarise(board: Board, draws: int = DRAWS, confidence: float = 0.95, seed: 
     number = len(board.groups)
     # NaN of a single task makes every mean of its row NaN, also those of the groups that are whole.
     whole = np.where(complete[:, None], scores, np.nan)
-    group_means = np.stack([whole[:, group_of_task == g].mean(axis=1) for g in range(number)], axis=1)
+    # `compress` keeps the tasks of a row together in memory: so they are added up alike, however many rows there are.
+    group_means = np.stack([whole.compress(group_of_task == g, axis=1).mean(axis=1) for g in range(number)], axis=1)
     mean = whole.mean(axis=1)
     size = len(board.backbones)
     mean_low, mean_high, rank_low, rank_high = (np.full(size, np.nan) for _ in range(4))
@@ -95,7 +96,7 @@ def summarise(board: Board, draws: int = DRAWS, confidence: float = 0.95, seed: 
             board.examples[rows],
             group_of_task,
             draws,
-            np.random.default_rng(seed),
+            seed,
             board.aggregation,
         )
         mean_low[rows], mean_high[rows] = percentile_interval(drawn.mean, confidence)

@@ -35,9 +35,9 @@ def rank_intervals(
     The ranks of every draw are taken, and the interval holds `confidence` of them, rounded outwards to whole ranks.
     Backbones that are equal in a draw hold all the ranks that they share.
 
-    With `bootstrap_means` backbones are drawn independently of each other although they saw the same test examples.
-    They tend to fail on the same ones, which makes true differences less noisy than that: the intervals are rather too
-    wide. Two backbones are told apart with ``vtab compare``, which is paired.
+    With `bootstrap_means` backbones whose counts differ are drawn independently of each other although they saw the
+    same test examples. They tend to fail on the same ones, which makes true differences less noisy than that: the
+    intervals are rather too wide. Two backbones are told apart with ``vtab compare``, which is paired.
 
     Args:
         draws: (R, B) bootstrap draws of the score that is ranked; NaN columns for backbones without one.

@@ -1,13 +1,16 @@
 import json
 import shlex
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
+from typing import get_args
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from made_boards import made_board, with_holes
 
-from leaderboards.board import Duplicate
-from leaderboards.summary import summarise
+from leaderboards.board import Aggregation, Duplicate
+from leaderboards.summary import Summary, summarise
 from vtab_harness.api.identity import LabelsIdentity, protocol_name
 from vtab_harness.data.selection import TrainExamples
 from vtab_harness.overrides import apply_overrides, parse_overrides
@@ -100,6 +103,31 @@ def test_the_same_board_gives_the_same_intervals() -> None:
     one, two = summarise(board, draws=30), summarise(board, draws=30)
     np.testing.assert_array_equal(one.mean_low, two.mean_low)
     np.testing.assert_array_equal(one.rank_high, two.rank_high)
+
+
+@given(st.integers(0, 2**32), st.sampled_from([1, 3, 9]), st.sampled_from(get_args(Aggregation)), st.data())
+@settings(max_examples=40)
+def test_what_is_said_of_a_row_does_not_depend_on_the_others(
+    seed: int, seeds: int, aggregation: Aggregation, data: st.DataObject
+) -> None:
+    board = made_board(6, 19, seeds, np.random.default_rng(seed), examples=data.draw(st.sampled_from([7, 2000])))
+    board = replace(with_holes(board, missing=[(1, 0)], diverged=[(2, 3)]), aggregation=aggregation)
+    whole = summarise(board, draws=20)
+    # Rows that are left, in any order, some of them doubled under another name.
+    chosen = data.draw(st.lists(st.integers(0, 5), min_size=1, max_size=8))
+    some = board.select(chosen)
+    rows = tuple(replace(row, key=f"{row.key}-{i}") for i, row in enumerate(some.backbones))
+    found = summarise(replace(some, backbones=rows), draws=20)
+    for field in fields(Summary):
+        value = getattr(whole, field.name)
+        if isinstance(value, np.ndarray) and not field.name.startswith("rank"):
+            np.testing.assert_array_equal(getattr(found, field.name), value[chosen], field.name)
+    assert found.missing == tuple(whole.missing[i] for i in chosen)
+    assert found.commands == tuple(whole.commands[i] for i in chosen)
+    # Ranks are among those that are there: only their order follows from the board.
+    there = [i for i in dict.fromkeys(chosen) if not np.isnan(whole.rank[i])]
+    order = [found.rank[chosen.index(i)] for i in there]
+    assert np.argsort(order, kind="stable").tolist() == np.argsort(whole.rank[there], kind="stable").tolist()
 
 
 def test_records_that_disagree_are_computed_again() -> None:

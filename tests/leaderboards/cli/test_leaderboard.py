@@ -1,15 +1,18 @@
 import csv
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made_boards import HARMFUL, write_record, write_records
+from made_boards import HARMFUL, made_record, write_record, write_records
 from typer.testing import CliRunner, Result
 
 import leaderboards.cli.leaderboard  # noqa: F401 (registers the command)
 from vtab_harness import registry
 from vtab_harness.api.errors import OptionError, StorageError
+from vtab_harness.api.tasks import GROUPS
 from vtab_harness.cli.app import app
+from vtab_harness.store import Store
 
 MINI = registry.suites.get("mini").tasks
 
@@ -58,6 +61,27 @@ def test_nothing_is_built_again_unless_something_changed(tmp_path: Path) -> None
     write_record(results, MINI[0], "timm:made_0", accuracy=1.0)
     assert "up to date" not in run(*options, "--seeds", "mean").output
     assert {row[MINI[0]] for row in rows(out / "leaderboard.csv")} > {"100.0"}
+
+
+def test_numbers_of_a_backbone_stay_when_others_come_and_equal_predictions_have_equal_ones(tmp_path: Path) -> None:
+    results, out = tmp_path / "results", tmp_path / "board"
+    options = ("--out", out, "--no-plots", "--no-page")
+    write_records(results, ["timm:b"], "mini", seeds=2, accuracies=[0.7])
+    run(results, *options)
+    (before,) = rows(out / "leaderboard.csv")
+    write_records(results, ["timm:a", "timm:c"], "mini", seeds=9, accuracies=[0.6, 0.8])
+    for task in MINI:
+        for seed in range(2):
+            key, record, _ = made_record(task, "timm:copy", seed=seed)
+            _, same, scored = made_record(task, "timm:b", seed=seed, accuracy=0.7)
+            Store(results).write(key, replace(record, score=same.score), scored)
+    run(results, *options)
+    found = {row["backbone"]: row for row in rows(out / "leaderboard.csv")}
+    numbers = [name for name in before if name.startswith(("mean_", "interquartile", *GROUPS, *MINI))]
+    assert len(numbers) == 4 + 1 + 3 * 3 + 3 * len(MINI)
+    assert [found["b"][name] for name in numbers] == [before[name] for name in numbers]
+    assert [found["copy"][name] for name in numbers] == [before[name] for name in numbers]
+    assert {found[name]["rank"] for name in ("b", "copy")} == {"2"}
 
 
 def test_what_an_earlier_build_wrote_goes_and_what_a_person_put_there_stays(tmp_path: Path) -> None:

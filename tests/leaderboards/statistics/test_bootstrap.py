@@ -4,9 +4,14 @@ import sys
 import warnings
 from itertools import product
 from pathlib import Path
+from random import Random
+from typing import get_args
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
@@ -17,11 +22,13 @@ from leaderboards.statistics.single_tasks import task_intervals
 sys.path.insert(0, str(Path(__file__).parent))
 from simulated import GROUPS, VTAB, correct_counts
 
+Counts = NDArray[np.int64]
+
 
 def test_one_task_equals_scipys_bootstrap_of_the_examples() -> None:
     right = np.arange(120) < 84
     expected = stats.bootstrap((right,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(1))
-    draws = bootstrap_means(np.array([[[84]]]), np.array([[[120]]]), [0], 20_000, np.random.default_rng(2))
+    draws = bootstrap_means(np.array([[[84]]]), np.array([[[120]]]), [0], 20_000, seed=2)
     low, high = percentile_interval(draws.mean)
     # Draws are multiples of 1 / 120: the ends may fall on neighbouring ones.
     np.testing.assert_allclose([low[0], high[0]], expected.confidence_interval, atol=1.01 / 120)
@@ -30,9 +37,8 @@ def test_one_task_equals_scipys_bootstrap_of_the_examples() -> None:
 
 
 def test_stratified_means_have_the_variance_of_independent_tasks() -> None:
-    rng = np.random.default_rng(0)
     correct, examples = np.array([[[30], [50], [80]]]), np.array([[[50], [100], [90]]])
-    draws = bootstrap_means(correct, examples, [0, 1, 1], 40_000, rng)
+    draws = bootstrap_means(correct, examples, [0, 1, 1], 40_000)
     p = correct[0, :, 0] / examples[0, :, 0]
     variance = p * (1 - p) / examples[0, :, 0]
     assert draws.mean[:, 0].std() == pytest.approx(np.sqrt(variance.sum()) / 3, rel=0.02)
@@ -47,9 +53,8 @@ def test_stratified_means_have_the_variance_of_independent_tasks() -> None:
 def test_seeds_are_resampled_as_by_enumeration(seeds: int, aggregation: Aggregation) -> None:
     # So many examples that only the seeds vary.
     correct = np.array([10, 40, 45, 70, 90])[:seeds] * 10**10
-    found = bootstrap_means(
-        correct[None, None], np.full((1, 1, seeds), 10**12), [0], 40_000, np.random.default_rng(0), aggregation
-    ).mean[:, 0]
+    examples = np.full((1, 1, seeds), 10**12)
+    found = bootstrap_means(correct[None, None], examples, [0], 40_000, 0, aggregation).mean[:, 0]
     scores = correct / 10**12
     if aggregation == "median":
         expected = np.array([np.median(chosen) for chosen in product(scores, repeat=seeds)])
@@ -66,12 +71,11 @@ def test_seeds_are_resampled_as_by_enumeration(seeds: int, aggregation: Aggregat
 
 
 def test_missing_tasks_and_seeds() -> None:
-    rng = np.random.default_rng(0)
     correct = np.full((3, 2, 3), 60)
     examples = np.full((3, 2, 3), 100)
     correct[1, 0], examples[1, 0] = 0, 0
     correct[2, 1, 2], examples[2, 1, 2] = 0, 0
-    draws = bootstrap_means(correct, examples, [0, 1], 200, rng)
+    draws = bootstrap_means(correct, examples, [0, 1], 200)
     assert np.isnan(draws.mean[:, 1]).all()
     assert np.isnan(draws.groups[:, 1, 0]).all()
     assert not np.isnan(draws.groups[:, 1, 1]).any()
@@ -81,11 +85,51 @@ def test_missing_tasks_and_seeds() -> None:
     assert 0 < low[2, 1] < 0.6 < high[2, 1] < 1
 
 
-def test_the_same_generator_gives_the_same_draws_whatever_the_number_of_backbones_at_once() -> None:
-    correct, examples = np.full((2, 19, 1), 60), np.full((2, 19, 1), 100)
-    one = bootstrap_means(correct, examples, GROUPS, 50, np.random.default_rng(3))
-    two = bootstrap_means(correct, examples, GROUPS, 50, np.random.default_rng(3))
-    np.testing.assert_array_equal(one.mean, two.mean)
+@st.composite
+def counts(draw: st.DrawFn) -> tuple[Counts, Counts]:
+    """Returns right answers and examples, both (B, T, S); backbones may lack seeds and tasks."""
+    shape = draw(st.tuples(st.integers(1, 6), st.integers(1, 19), st.integers(1, 12)))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    sizes = rng.integers(1, 1000, shape[1])[None, :, None]
+    level = rng.choice([0.0, 0.5, 0.9, 1.0], shape[0])[:, None, None]
+    there = rng.random(shape) < draw(st.sampled_from([0.3, 0.9, 1.0]))
+    return np.where(there, rng.binomial(sizes, level, shape), 0), np.where(there, sizes, 0)
+
+
+def intervals(correct: Counts, examples: Counts, aggregation: Aggregation, seed: int = 0) -> NDArray[np.float64]:
+    """Returns the ends of all intervals of each backbone: of the mean, the groups and the tasks, float64 (B, ...)."""
+    tasks = correct.shape[1]
+    drawn = bootstrap_means(correct, examples, GROUPS[:tasks], 40, seed, aggregation)
+    ends = [*percentile_interval(drawn.mean), *percentile_interval(drawn.groups)]
+    ends += task_intervals(correct, examples, aggregation=aggregation)
+    return np.concatenate([end.reshape(len(correct), -1) for end in ends], axis=1)
+
+
+@given(counts(), st.sampled_from(get_args(Aggregation)), st.randoms(use_true_random=False))
+def test_an_interval_depends_on_nothing_but_the_counts_of_its_backbone(
+    board: tuple[Counts, Counts], aggregation: Aggregation, random: Random
+) -> None:
+    correct, examples = board
+    whole = intervals(correct, examples, aggregation)
+    # Some of the backbones, in another order, some of them twice.
+    chosen = random.choices(range(len(correct)), k=random.randint(1, 8))
+    np.testing.assert_array_equal(intervals(correct[chosen], examples[chosen], aggregation), whole[chosen])
+    # Alone, without the places of the seeds that only others have, and with its seeds in another order.
+    for b in range(len(correct)):
+        some = examples[b].any(axis=0)
+        some[0] = True
+        places = random.sample(list(np.flatnonzero(some)), int(some.sum()))
+        alone = intervals(correct[b : b + 1][..., places], examples[b : b + 1][..., places], aggregation)
+        np.testing.assert_array_equal(alone[0], whole[b])
+
+
+def test_other_counts_and_other_seeds_of_the_bootstrap_are_drawn_independently() -> None:
+    correct, examples = np.full((3, 19, 1), 60), np.full((3, 19, 1), 100)
+    correct[1, 18], correct[2, 0] = 61, 61
+    drawn = [bootstrap_means(correct, examples, GROUPS, 4000, seed).mean for seed in (3, 4)]
+    correlation = np.corrcoef(np.concatenate(drawn, axis=1), rowvar=False)
+    # The standard error of a correlation of nothing is 1.6 %.
+    assert np.abs(correlation[~np.eye(6, dtype=bool)]).max() < 0.06
 
 
 @pytest.mark.parametrize("confidence", [0.9, 0.95])
@@ -128,7 +172,7 @@ def coverage(boards: int, seeds: int, aggregation: Aggregation, spread: float) -
         sizes = np.minimum(VTAB, 1000) // 2
         correct, truth = correct_counts(boards, sizes, seeds, spread, rng)
     examples = np.broadcast_to(sizes[None, :, None], correct.shape)
-    draws = bootstrap_means(correct, examples, GROUPS, 500, rng, aggregation)
+    draws = bootstrap_means(correct, examples, GROUPS, 500, seeds, aggregation)
     held = []
     groups = np.stack([truth[:, g == GROUPS].mean(axis=1) for g in range(3)], axis=1)
     for found, true in ((draws.mean, truth.mean(axis=1)), (draws.groups, groups)):
