@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import fsum
 from typing import Any, Literal
 
 import numpy as np
@@ -197,6 +198,12 @@ class Board:
             if duplicate.backbone in rows and duplicate.task in columns:
                 result[rows[duplicate.backbone], columns[duplicate.task]] = np.nan
         return result
+
+    def total_seconds(self) -> NDArray[np.float64]:
+        """Returns the seconds of all records of each backbone, float64 (B,); NaN where it has none."""
+        # Exact sums: those of NumPy depend on where the empty places of the seeds are that only others have.
+        there = [row[~np.isnan(row)] for row in self.seconds]
+        return np.array([fsum(row) if len(row) else np.nan for row in there], np.float64)
 
     def complete(self) -> NDArray[np.bool_]:
         """Returns which backbones have a score for every task, bool (B,)."""

@@ -36,18 +36,14 @@ def whole(values: NDArray[np.float64]) -> list[int | None]:
     return [None if value != value else int(value) for value in values.tolist()]
 
 
-def seconds(board: Board) -> NDArray[np.float64]:
-    """Returns the seconds of all records of each backbone, float64 (B,); NaN where it has none."""
-    total = np.nansum(board.seconds, axis=(1, 2))
-    return np.where(np.isnan(board.seconds).all(axis=(1, 2)), np.nan, total)
-
-
 def leaderboard_columns(board: Board, summary: Summary) -> dict[str, Column]:
     """Returns ``leaderboard.csv`` by column; rows as in `order`. Accuracies are in percent."""
     rows = order(summary, board)
     backbones = [board.backbones[i] for i in rows]
     seeds = (board.examples > 0).sum(axis=2)
-    fewest = np.where(seeds > 0, seeds, len(board.seeds)).min(axis=1)
+    most = seeds.max(axis=1)
+    # Of the tasks that have any.
+    fewest = np.where(seeds > 0, seeds, most[:, None]).min(axis=1)
     scores = board.scores()
     columns: dict[str, Column] = {
         "rank": whole(summary.rank[rows]),
@@ -75,9 +71,9 @@ def leaderboard_columns(board: Board, summary: Summary) -> dict[str, Column]:
         "parameters": [row.parameters for row in backbones],
         "multiply_adds": [row.macs for row in backbones],
         "images_per_second": numbers(board.images_per_second[rows], 1),
-        "seconds": numbers(seconds(board)[rows], 1),
+        "seconds": numbers(board.total_seconds()[rows], 1),
         "seeds_fewest": fewest[rows].tolist(),
-        "seeds_most": seeds.max(axis=1)[rows].tolist(),
+        "seeds_most": most[rows].tolist(),
         "pretrained": [row.pretrained for row in backbones],
         "pretraining_step": [row.step for row in backbones],
         "feature_size": [row.feature_size for row in backbones],

@@ -99,9 +99,7 @@ class _Percentages:
         self.rank = numbers(summary.rank)
         self.rank_interval = numbers(np.stack([summary.rank_low, summary.rank_high], axis=-1))
         self.speed = numbers(board.images_per_second, 1)
-        self.seconds = numbers(
-            np.where(np.isnan(board.seconds).all((1, 2)), np.nan, np.nansum(board.seconds, (1, 2))), 1
-        )
+        self.seconds = numbers(board.total_seconds(), 1)
         self.examples = board.examples.max(axis=2, initial=0).tolist()
 
 

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from leaderboards.board import Board, LeftOut
 from leaderboards.exports import csv as exported_csv
 from leaderboards.exports import latex, markdown, vtab_website
 from leaderboards.exports.hugging_face import as_yaml
-from leaderboards.exports.rows import order
+from leaderboards.exports.rows import leaderboard_columns, order
 from leaderboards.exports.spreadsheet import cell, printable, shortened
 from leaderboards.published import beside
 from leaderboards.summary import Summary, summarise
@@ -70,6 +71,23 @@ def test_leaderboard_csv_says_what_the_board_says(board: Board, summary: Summary
     np.testing.assert_allclose(
         table["seconds"], [board.seconds[i][~np.isnan(board.seconds[i])].sum() for i in rows], atol=0.1
     )
+
+
+def test_seconds_and_seeds_of_a_row_do_not_depend_on_the_seeds_that_others_have() -> None:
+    board = with_holes(made_board(3, 19, 9), [(2, t) for t in range(19)], [(1, 3)])
+    places = [0, 4, 8, 1, 2, 3, 5, 6, 7]
+    # Six more places, of seeds that only other backbones have.
+    more = np.full((3, 19, 6), np.nan)
+    arrays = {"accuracy": more, "seconds": more, "status": np.full(more.shape, "", "<U8")}
+    arrays |= {"correct": np.zeros(more.shape, np.int64), "examples": np.zeros(more.shape, np.int64)}
+    arrays["paths"] = np.full(more.shape, None, object)
+    wider = {name: np.concatenate([empty, getattr(board, name)[..., places]], 2) for name, empty in arrays.items()}
+    other = replace(board, seeds=tuple(range(15)), **wider)
+    np.testing.assert_array_equal(other.total_seconds(), board.total_seconds())
+    columns = [leaderboard_columns(made, summarise(made, draws=20)) for made in (board, other)]
+    assert {*columns[0]} == {*columns[1]}
+    assert [name for name in columns[0] if columns[0][name] != columns[1][name]] == ["finish_with"]
+    assert columns[0]["seeds_fewest"] == [9, 8, 0]
 
 
 def test_results_csv_has_a_row_a_record(board: Board, written: Path) -> None:
