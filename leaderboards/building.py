@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaderboards.reading.scan import Found
+from leaderboards.rounding import rounded
 from vtab_harness import __version__
 from vtab_harness.api.errors import OptionError, StorageError
 from vtab_harness.store import storage_errors, write_atomically
@@ -163,8 +164,8 @@ def report(board: Board, summary: Summary, best: int = 10, commands: int = 5) ->
     names = {b: shortened(printable(board.backbones[b].name), 60) for b in rows}
     lines = []
     for b in complete[:best]:
-        low, high = 100 * summary.mean_low[b], 100 * summary.mean_high[b]
-        lines.append(f"{summary.rank[b]:4.0f}  {100 * summary.mean[b]:6.2f} ({low:.2f} to {high:.2f})  {names[b]}")
+        mean, low, high = (rounded(100 * a[b], 2) for a in (summary.mean, summary.mean_low, summary.mean_high))
+        lines.append(f"{summary.rank[b]:4.0f}  {mean:>6} ({low} to {high})  {names[b]}")
     if len(complete) > best:
         lines.append(f"      and {len(complete) - best} more")
     for b in incomplete[:commands]:
@@ -226,7 +227,7 @@ def _row(reference: Reference) -> ReferenceRow:
         "note": reference.note,
     }
     if reference.mean is not None:
-        origin["mean of all tasks"] = f"{reference.mean:.2f}"
+        origin["mean of all tasks"] = rounded(reference.mean, 2)
     scores = {task: value / 100 for task, value in reference.accuracy.items()}
     return ReferenceRow(name=reference.model, source="published", scores=scores, origin=origin)
 

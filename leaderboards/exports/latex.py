@@ -13,6 +13,7 @@ from leaderboards.board import Board
 from leaderboards.exports.markdown import caption
 from leaderboards.exports.rows import order
 from leaderboards.exports.spreadsheet import printable, shortened
+from leaderboards.rounding import rounded
 from leaderboards.summary import Summary
 from vtab_harness.store import storage_errors, write_atomically
 
@@ -88,7 +89,7 @@ def write(board: Board, summary: Summary, path: Path, references: Sequence[Refer
         for reference in references:
             given: list[float | None] = [reference.mean, *(reference.group_means.get(group) for group in groups), None]
             given += [reference.accuracy.get(board.tasks[t].name) for t in columns]
-            cells = ["--" if value is None else f"{value:.2f}" for value in given]
+            cells = ["--" if value is None else rounded(value, 2) for value in given]
             lines.append(" & ".join([rf"\emph{{{escaped(reference.model)}}}", *cells]) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
     with storage_errors(path.parent, "writing a leaderboard"):
@@ -99,7 +100,7 @@ def write(board: Board, summary: Summary, path: Path, references: Sequence[Refer
 def _score(value: float, best: bool) -> str:
     if value != value:
         return "--"
-    return rf"\textbf{{{100 * value:.2f}}}" if best else f"{100 * value:.2f}"
+    return rf"\textbf{{{rounded(100 * value, 2)}}}" if best else rounded(100 * value, 2)
 
 
 def _best(values: NDArray[np.float64]) -> float:

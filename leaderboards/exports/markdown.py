@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from leaderboards.board import Board
 from leaderboards.exports.rows import order
 from leaderboards.exports.spreadsheet import printable, shortened
+from leaderboards.rounding import rounded
 from leaderboards.summary import Summary
 from vtab_harness.store import storage_errors, write_atomically
 
@@ -56,7 +57,7 @@ def score(value: float, best: bool = False) -> str:
     """Returns a percentage, in bold where it is the best; a dash where there is none."""
     if value != value:
         return "–"
-    return f"**{100 * value:.2f}**" if best else f"{100 * value:.2f}"
+    return f"**{rounded(100 * value, 2)}**" if best else rounded(100 * value, 2)
 
 
 def write(board: Board, summary: Summary, path: Path, references: Sequence[Reference] = ()) -> Path:
@@ -124,7 +125,7 @@ def _references(board: Board, references: Sequence[Reference]) -> list[str]:
     header = ["published", "mean", *board.groups, *(escaped(task.title) for task in board.tasks), "vintage", "how"]
 
     def given(value: float | None) -> str:
-        return "–" if value is None else f"{value:.2f}"
+        return "–" if value is None else rounded(value, 2)
 
     lines = [
         [
@@ -175,7 +176,7 @@ def _rank(summary: Summary, row: int) -> str:
 
 
 def _interval(low: float, high: float) -> str:
-    return "–" if low != low else f"{100 * low:.2f}–{100 * high:.2f}"
+    return "–" if low != low else f"{rounded(100 * low, 2)}–{rounded(100 * high, 2)}"
 
 
 def _best(values: NDArray[np.float64]) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leaderboards.board import Board
+from leaderboards.rounding import DECIMALS
 from leaderboards.summary import Summary
 
 Column = Sequence[str] | Sequence[int | None] | Sequence[float | None] | Sequence[bool]
@@ -22,11 +23,11 @@ def order(summary: Summary, board: Board) -> NDArray[np.intp]:
 
 
 def percent(values: NDArray[np.float64]) -> list[float | None]:
-    """Returns accuracies in percent, rounded to a ten-thousandth of a point; None where there is none."""
+    """Returns accuracies in percent, see `leaderboards.rounding`; None where there is none."""
     return numbers(100 * values)
 
 
-def numbers(values: NDArray[np.float64], digits: int = 4) -> list[float | None]:
+def numbers(values: NDArray[np.float64], digits: int = DECIMALS) -> list[float | None]:
     """Returns numbers; None where there is none."""
     return [None if value != value else value for value in np.round(values, digits).tolist()]
 

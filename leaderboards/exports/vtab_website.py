@@ -15,6 +15,7 @@ from leaderboards.board import Board
 from leaderboards.exports.csv import write_rows
 from leaderboards.exports.rows import order
 from leaderboards.exports.spreadsheet import cell
+from leaderboards.rounding import DECIMALS
 from leaderboards.summary import Summary
 from vtab_harness.api.errors import StorageError
 from vtab_harness.store import read_record
@@ -28,7 +29,7 @@ def write(board: Board, summary: Summary, path: Path) -> Path:
     examples = {"all": "full"}.get(board.train_examples, board.train_examples)
     first = ["train_examples_if_subset", *[examples] * len(columns), *["metadata"] * len(METADATA)]
     second = ["dataset", *(board.tasks[t].title for t in columns), *METADATA]
-    scores = 100 * board.scores()
+    scores = np.round(100 * board.scores(), DECIMALS)
     rows = []
     for b in order(summary, board):
         row = board.backbones[b]

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import numpy as np
 
 from leaderboards.board import Board
+from leaderboards.rounding import DECIMALS
 from leaderboards.summary import Summary
 
 LISTED = 500
@@ -75,7 +76,7 @@ def page_data(
     }
 
 
-def numbers(values: Any, digits: int = 3) -> Any:
+def numbers(values: Any, digits: int = DECIMALS) -> Any:
     """Returns an array as nested lists, rounded, with None where it is not finite."""
     array = np.asarray(values, np.float64)
     return np.where(np.isfinite(array), np.round(array, digits).astype(object), np.array(None)).tolist()

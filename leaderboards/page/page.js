@@ -8,7 +8,7 @@
     if (text !== undefined && text !== null) element.textContent = text;
     return element;
   };
-  // Halves go up, as in the plots: toFixed alone would round 85.85 by its last binary digit.
+  // Halves go up, as in rounding.py: toFixed alone would round 85.85 by its last binary digit.
   const rounded = (value, digits) => (Math.floor(value * 10 ** digits + 0.5 + 1e-9) / 10 ** digits).toFixed(digits);
   const percent = (value, digits = 1) => (value === null || value === undefined ? "" : rounded(value, digits));
   const range = (ends) => (ends && ends[0] !== null ? `${percent(ends[0], 2)} to ${percent(ends[1], 2)}` : "not known");

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +25,7 @@ from leaderboards.plots.style import (
     printable,
     row_names,
 )
+from leaderboards.rounding import rounded
 from leaderboards.summary import Summary
 
 MAP = "cividis"
@@ -78,7 +78,8 @@ def draw(board: Board, summary: Summary) -> Figure:
             dark = luminance(colour[:3]) < 0.179  # There black and white have the same contrast, after WCAG 2.
             weight = "bold" if column == columns else "normal"
             text: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": SMALL_SIZE, "fontweight": weight}
-            axes.text(x + 0.5, y + 0.5, rounded(value), color="white" if dark else "black", **text).set_in_layout(False)
+            text["color"] = "white" if dark else "black"
+            axes.text(x + 0.5, y + 0.5, rounded(value, 1), **text).set_in_layout(False)
 
     groups = [task.group for task in board.tasks]
     starts = [t for t in range(columns) if t == 0 or groups[t] != groups[t - 1]]
@@ -106,8 +107,3 @@ def draw(board: Board, summary: Summary) -> Figure:
         notes.append("Hatched: no score, and then no mean.")
     frame(figure, board, "Accuracy by backbone and task", *notes)
     return figure
-
-
-def rounded(value: float) -> str:
-    """Returns a percentage with one digit; halves go up, as on the page, whatever their last binary digit is."""
-    return f"{math.floor(10 * value + 0.5 + 1e-9) / 10:.1f}"

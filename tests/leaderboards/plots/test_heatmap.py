@@ -61,13 +61,3 @@ def test_nothing_to_draw() -> None:
 def test_the_map_keeps_its_order_without_colours() -> None:
     light = [heatmap.luminance(colour[:3]) for colour in colormaps[heatmap.MAP](np.linspace(0, 1, 32))]
     assert light == sorted(light)
-
-
-def test_halves_go_up() -> None:
-    assert [heatmap.rounded(100 * n / 2000) for n in (1605, 1717, 1, 0, 2000)] == [
-        "80.3",
-        "85.9",
-        "0.1",
-        "0.0",
-        "100.0",
-    ]
