@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-_MINI = "vtab_harness.tasks.mini"
-_VTAB = "vtab_harness.tasks.vtab_1k"
+_DATASETS = "vtab_harness.datasets"
+_MINI = f"{_DATASETS}.mini"
 _PROTOCOLS = "vtab_harness.protocols"
 
 NAMES: dict[str, dict[str, str]] = {
@@ -14,25 +14,25 @@ NAMES: dict[str, dict[str, str]] = {
         "python": "vtab_harness.backbones.python_source:PYTHON",
     },
     "tasks": {
-        "caltech101": f"{_VTAB}.caltech101:TASK",
-        "cifar100": f"{_VTAB}.cifar100:TASK",
-        "dtd": f"{_VTAB}.dtd:TASK",
-        "oxford_flowers102": f"{_VTAB}.oxford_flowers102:TASK",
-        "oxford_iiit_pet": f"{_VTAB}.oxford_iiit_pet:TASK",
-        "svhn": f"{_VTAB}.svhn:TASK",
-        "sun397": f"{_VTAB}.sun397:TASK",
-        "patch_camelyon": f"{_VTAB}.patch_camelyon:TASK",
-        "eurosat": f"{_VTAB}.eurosat:TASK",
-        "resisc45": f"{_VTAB}.resisc45:TASK",
-        "diabetic_retinopathy": f"{_VTAB}.diabetic_retinopathy_detection:TASK",
-        "clevr_count": f"{_VTAB}.clevr:COUNT",
-        "clevr_distance": f"{_VTAB}.clevr:DISTANCE",
-        "dmlab": f"{_VTAB}.dmlab:TASK",
-        "kitti_distance": f"{_VTAB}.kitti:TASK",
-        "dsprites_location": f"{_VTAB}.dsprites:LOCATION",
-        "dsprites_orientation": f"{_VTAB}.dsprites:ORIENTATION",
-        "smallnorb_azimuth": f"{_VTAB}.smallnorb:AZIMUTH",
-        "smallnorb_elevation": f"{_VTAB}.smallnorb:ELEVATION",
+        "caltech101": f"{_DATASETS}.caltech101:TASK",
+        "cifar100": f"{_DATASETS}.cifar100:TASK",
+        "dtd": f"{_DATASETS}.dtd:TASK",
+        "oxford_flowers102": f"{_DATASETS}.oxford_flowers102:TASK",
+        "oxford_iiit_pet": f"{_DATASETS}.oxford_iiit_pet:TASK",
+        "svhn": f"{_DATASETS}.svhn_cropped:TASK",
+        "sun397": f"{_DATASETS}.sun397:TASK",
+        "patch_camelyon": f"{_DATASETS}.patch_camelyon:TASK",
+        "eurosat": f"{_DATASETS}.eurosat:TASK",
+        "resisc45": f"{_DATASETS}.resisc45:TASK",
+        "diabetic_retinopathy": f"{_DATASETS}.diabetic_retinopathy_detection:TASK",
+        "clevr_count": f"{_DATASETS}.clevr:COUNT",
+        "clevr_distance": f"{_DATASETS}.clevr:DISTANCE",
+        "dmlab": f"{_DATASETS}.dmlab:TASK",
+        "kitti_distance": f"{_DATASETS}.kitti:TASK",
+        "dsprites_location": f"{_DATASETS}.dsprites:LOCATION",
+        "dsprites_orientation": f"{_DATASETS}.dsprites:ORIENTATION",
+        "smallnorb_azimuth": f"{_DATASETS}.smallnorb:AZIMUTH",
+        "smallnorb_elevation": f"{_DATASETS}.smallnorb:ELEVATION",
         "mini_digits": f"{_MINI}.digits:TASK",
         "mini_textures": f"{_MINI}.textures:TASK",
         "mini_tissue": f"{_MINI}.tissue:TASK",
@@ -45,7 +45,7 @@ NAMES: dict[str, dict[str, str]] = {
         "mini_elevation": f"{_MINI}.solids:ELEVATION",
     },
     "suites": {
-        "vtab-1k": f"{_VTAB}:SUITE",
+        "vtab-1k": f"{_DATASETS}.vtab_1k:SUITE",
         "mini": f"{_MINI}:SUITE",
     },
     "protocols": {

@@ -35,7 +35,7 @@ from pathlib import Path
 from full_size_drawing import draw_dmlab, draw_dsprites, draw_patch_camelyon
 
 from vtab_harness.api.data import ImageSet
-from vtab_harness.tasks.vtab_1k import dmlab, dsprites, patch_camelyon
+from vtab_harness.datasets import dmlab, dsprites, patch_camelyon
 
 DRAW: Mapping[str, tuple[ImageSet, Callable[[Path, int, Mapping[str, int]], None]]] = {
     "dsprites": (dsprites.IMAGE_SET, draw_dsprites),

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vtab_harness.data.raw.crc32c import crc32c, masked
-from vtab_harness.tasks.vtab_1k import dmlab, dsprites
+from vtab_harness.datasets import dmlab, dsprites
+from vtab_harness.formats.crc32c import crc32c, masked
 
 STOCK = 64
 """Pictures whose parts are combined."""

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vtab_harness.api.data import ImageSet, Slice
-from vtab_harness.data.caltech101 import Caltech101, open_source
-from vtab_harness.data.manifest import PIXELS
-from vtab_harness.data.order import examples_by_split
-from vtab_harness.data.prepared import SPLITS, PreparedSet, prepare
-from vtab_harness.tasks.vtab_1k.caltech101 import IMAGE_SET
+from vtab_harness.datasets.caltech101 import IMAGE_SET
+from vtab_harness.datasets.caltech101.reader import Caltech101, open_source
+from vtab_harness.formats.example_order import examples_by_split
+from vtab_harness.prepared.manifest import PIXELS
+from vtab_harness.prepared.prepared_set import SPLITS, PreparedSet, prepare
 
 pytestmark = pytest.mark.benchmark_suite
 

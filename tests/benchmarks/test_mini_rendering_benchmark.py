@@ -11,7 +11,7 @@ pytestmark = pytest.mark.benchmark_suite
 def test_rendering_the_whole_suite(capsys: pytest.CaptureFixture[str]) -> None:
     seconds = {}
     for name in ("digits", "textures", "tissue", "terrain", "scenes", "sprites", "solids"):
-        images = import_module(f"vtab_harness.tasks.mini.{name}").IMAGES
+        images = import_module(f"vtab_harness.datasets.mini.{name}").IMAGES
         module, factory = images.source.split(":")
         source = getattr(import_module(module), factory)(images, ())
         source.annotations("train")  # imports scikit-learn for the digits, which is not drawing

@@ -93,7 +93,7 @@ class Photographs:
         self._jpegs = [
             simplejpeg.encode_jpeg(np.ascontiguousarray(np.roll(smooth // 2 + noise, i, axis=1))) for i in range(8)
         ]
-        self.decode = importlib.import_module("vtab_harness.data.decode").decode
+        self.decode = importlib.import_module("vtab_harness.formats.decode").decode
 
     def keys(self, split: str) -> Sequence[str]:
         return [str(i) for i in range(self.count)]
@@ -113,7 +113,7 @@ def open_photographs(image_set: object, roots: Sequence[Path]) -> Photographs:
 
 def test_data_preparation(benchmark: BenchmarkFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """300 JPEG files of 400 x 300: decoded, fingerprinted, written."""
-    prepared, data = measured("vtab_harness.data.prepared"), measured("vtab_harness.api.data")
+    prepared, data = measured("vtab_harness.prepared.prepared_set"), measured("vtab_harness.api.data")
     # Sources are found by their module's name; this module has none that another could import.
     monkeypatch.setitem(sys.modules, "speed_benchmark", sys.modules[__name__])
     image_set = data.ImageSet(

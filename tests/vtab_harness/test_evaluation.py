@@ -9,7 +9,7 @@ from sklearn.neighbors import KNeighborsClassifier
 import vtab_harness
 from vtab_harness import registry
 from vtab_harness.api.errors import OptionError
-from vtab_harness.data.prepared import prepare
+from vtab_harness.prepared.prepared_set import prepare
 from vtab_harness.store import Store, read_predictions
 
 

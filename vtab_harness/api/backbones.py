@@ -21,7 +21,7 @@ class Transform:
         mean: Per channel, on the 0..1 scale.
         std: Per channel, on the 0..1 scale.
         resize: Name of the resize rule; ``legacy-bilinear`` is the official VTAB one (see
-            `vtab_harness.data.resize`).
+            `vtab_harness.engine.resize`).
     """
 
     input_size: tuple[int, int] = (224, 224)

@@ -55,8 +55,8 @@ class ImageSet:
         source: ``module:callable`` of a `SourceFactory`, imported on use.
         sizes: Examples in each source split.
         splits: For ``train800``, ``val200`` and ``test`` (and where known ``train``, ``val``) the slices that make it
-            up, as positions in example order (see `vtab_harness.data.order`). With ``train`` and ``val``, whole and
-            apart from ``test``, other numbers of training examples than 1000 can be asked for.
+            up, as positions in example order (see `vtab_harness.formats.example_order`). With ``train`` and ``val``,
+            whole and apart from ``test``, other numbers of training examples than 1000 can be asked for.
         archives: The files it is published as; empty for procedural sets.
         citation: How to cite it.
         licence: Terms of use, as far as known.

@@ -10,7 +10,7 @@ from typing import Any
 
 from vtab_harness.api.backbones import Transform
 from vtab_harness.api.errors import OptionError
-from vtab_harness.data.resize import RULES
+from vtab_harness.engine.resize import RULES
 
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "none": None}
 

@@ -88,11 +88,11 @@ def prepare(
     """Decode data sets into the cache, each image set once; what is there already is skipped."""
     from vtab_harness.api.errors import OptionError, VtabError
     from vtab_harness.cli.data_progress import PrepareProgress
-    from vtab_harness.data.inventory import doubt_of
-    from vtab_harness.data.prepared import SPLITS
-    from vtab_harness.data.prepared import prepare as prepare_set
-    from vtab_harness.data.reports import listening
-    from vtab_harness.data.tfds.build import build, tensorflow_datasets
+    from vtab_harness.fetch.tfds import build, tensorflow_datasets
+    from vtab_harness.formats.progress import listening
+    from vtab_harness.prepared.inventory import doubt_of
+    from vtab_harness.prepared.prepared_set import SPLITS
+    from vtab_harness.prepared.prepared_set import prepare as prepare_set
 
     image_sets = image_sets_of(_tasks(suite, task))
     # TensorFlow Datasets makes its folder itself.
@@ -133,9 +133,9 @@ def prepare(
 def verify(suite: Suite = None, task: Tasks = None, cache: Cache = None) -> None:
     """Read everything that was prepared again, and compare it with what was written and with the certificates."""
     from vtab_harness.cli.data_tables import certified, stamped
-    from vtab_harness.data import inventory
-    from vtab_harness.data.learning import with_selections
-    from vtab_harness.data.prepared import PreparedSet
+    from vtab_harness.prepared import inventory
+    from vtab_harness.prepared.prepare_subsets import with_selections
+    from vtab_harness.prepared.prepared_set import PreparedSet
 
     checked = broken = 0
     for image_set in image_sets_of(_tasks(suite, task)):

@@ -25,8 +25,8 @@ def download(data: Folder, suite: Suite = None, task: Tasks = None, mirror: Mirr
     from vtab_harness.api.errors import OptionError, VtabError
     from vtab_harness.cli.data_progress import DownloadProgress
     from vtab_harness.cli.data_tables import print_archives, to_fetch
-    from vtab_harness.data.download import fetch, may_fetch
-    from vtab_harness.data.inventory import look
+    from vtab_harness.fetch.download import fetch, may_fetch
+    from vtab_harness.prepared.inventory import look
 
     data_folders([data], made=True)
     mirrors = mirror or []

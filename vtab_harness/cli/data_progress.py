@@ -10,7 +10,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from vtab_harness.data.reports import in_words
+from vtab_harness.formats.progress import in_words
 
 SECONDS_BETWEEN_LINES = 10.0
 SECONDS_BEFORE_ESTIMATE = 5.0
@@ -91,7 +91,7 @@ class PrepareProgress:
         self._bar = self._progress.add_task(f"{name}: {self._opening}", total=None, amount="", left="")
 
     def reading(self, what: str, done: int, total: int) -> None:
-        """Takes note of what is done with archives; see `vtab_harness.data.reports.Listener`."""
+        """Takes note of what is done with archives; see `vtab_harness.formats.progress.Listener`."""
         another, self._doing = what != self._doing, what
         self._bytes = done, total
         # Images that come before and after an archive is read come at another pace.

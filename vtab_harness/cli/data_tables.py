@@ -13,10 +13,10 @@ from rich.markup import escape
 from vtab_harness.api.data import ImageSet
 from vtab_harness.api.tasks import Task
 from vtab_harness.cli.tables import make_table, show
-from vtab_harness.data.certificates import EXACT, origin
-from vtab_harness.data.inventory import Holding, survey
-from vtab_harness.data.prepared import SPLITS, PreparedSet
-from vtab_harness.data.reports import in_words
+from vtab_harness.formats.progress import in_words
+from vtab_harness.prepared.certificates import EXACT, origin
+from vtab_harness.prepared.inventory import Holding, survey
+from vtab_harness.prepared.prepared_set import SPLITS, PreparedSet
 
 _WIDE = 140
 """Columns of a terminal from which on a table of files is not folded much."""

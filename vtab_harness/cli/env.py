@@ -17,8 +17,8 @@ def env(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     import torch
 
     from vtab_harness import registry
-    from vtab_harness.data.prepared import default_cache
     from vtab_harness.engine.device import available_devices
+    from vtab_harness.prepared.prepared_set import default_cache
     from vtab_harness.sweep.environment import commit, processor, versions
 
     plugins = sorted(

@@ -10,7 +10,7 @@ from torch import Tensor
 from vtab_harness.api.backbones import Transform
 from vtab_harness.api.data import Images
 from vtab_harness.api.errors import DeviceError
-from vtab_harness.data.resize import RULES
+from vtab_harness.engine.resize import RULES
 from vtab_harness.engine.stream import batches, normalise
 
 # 1000 images at 224 x 224 are 0.6 GB as float32 network inputs. Up to this many bytes they are kept in that form, so

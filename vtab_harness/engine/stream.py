@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vtab_harness.api.backbones import Transform
 from vtab_harness.api.data import Images, Pixels
-from vtab_harness.data.resize import RULES
+from vtab_harness.engine.resize import RULES
 
 # Batches read ahead; each holds a batch of native pixels, so that a few hide a slow disk without taking much memory.
 READ_AHEAD = 3

@@ -30,13 +30,13 @@ from vtab_harness.api.protocols import (
 )
 from vtab_harness.api.tasks import Task
 from vtab_harness.backbones.loaded import load_backbone
-from vtab_harness.data.learning import LearningSet, find_learning, prepare_learning, split_names
 from vtab_harness.engine.device import repeatable, resolve_device, resolve_precision, resolve_tf32
 from vtab_harness.engine.features import cached_features
 from vtab_harness.engine.memory import halving
 from vtab_harness.engine.resident import ResidentImages
 from vtab_harness.engine.stream import batches
 from vtab_harness.engine.workbench import Progress, Workbench, no_progress
+from vtab_harness.prepared.prepare_subsets import LearningSet, find_learning, prepare_learning, split_names
 from vtab_harness.protocols.settings import build_protocol, identity
 from vtab_harness.store import Store, Unfinished
 from vtab_harness.sweep.recording import CountedImages, Recorder, Work

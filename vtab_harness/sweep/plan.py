@@ -11,8 +11,8 @@ import torch
 from vtab_harness.api.errors import DataError
 from vtab_harness.api.executors import Job, Passed
 from vtab_harness.api.tasks import Task
-from vtab_harness.data.learning import LearningSet
 from vtab_harness.engine.workbench import Workbench
+from vtab_harness.prepared.prepare_subsets import LearningSet
 from vtab_harness.sweep.job import JobRun
 from vtab_harness.sweep.settings import SweepSettings
 

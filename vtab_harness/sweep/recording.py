@@ -24,8 +24,8 @@ from vtab_harness.api.records import (
     TaskBlock,
 )
 from vtab_harness.api.tasks import Task
-from vtab_harness.data.learning import LearningSet
 from vtab_harness.engine.workbench import Workbench
+from vtab_harness.prepared.prepare_subsets import LearningSet
 from vtab_harness.sweep.environment import commit, describe
 from vtab_harness.sweep.settings import SweepSettings
 

@@ -11,7 +11,7 @@ from vtab_harness.api.data import Images
 from vtab_harness.api.protocols import Search
 from vtab_harness.api.records import Scored
 from vtab_harness.api.tasks import Task
-from vtab_harness.data.prepared import PreparedSet
+from vtab_harness.prepared.prepared_set import PreparedSet
 
 
 class SealedTest:

@@ -12,7 +12,7 @@ from vtab_harness.api.errors import OptionError
 from vtab_harness.api.identity import plain_json
 from vtab_harness.api.records import Settings
 from vtab_harness.api.tasks import Task
-from vtab_harness.data.selection import TrainExamples
+from vtab_harness.prepared.subsets import TrainExamples
 
 MOST_SEEDS = 1000
 """Of one command."""
@@ -79,7 +79,7 @@ class SweepSettings:
 
     def cache_folder(self) -> Path:
         """Returns where prepared data and features go."""
-        from vtab_harness.data.prepared import default_cache
+        from vtab_harness.prepared.prepared_set import default_cache
 
         return self.cache if self.cache is not None else default_cache()
 

@@ -14,7 +14,7 @@ from click.testing import Result
 from rich.console import Console
 from typer.testing import CliRunner
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "prepared"))
 from tiny_source import cifar100
 
 from vtab_harness import registry
@@ -22,7 +22,7 @@ from vtab_harness.api.data import ImageSet, Slice
 from vtab_harness.api.errors import OptionError, UnknownNameError
 from vtab_harness.cli import data, data_progress, data_tables
 from vtab_harness.cli.app import app
-from vtab_harness.data.reports import in_words
+from vtab_harness.formats.progress import in_words
 
 Vtab = Callable[..., Result]
 
@@ -203,7 +203,7 @@ def test_interrupted_prepare_says_how_to_go_on(vtab: Vtab, monkeypatch: pytest.M
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("vtab_harness.data.prepared.write_splits", interrupted)
+        patched.setattr("vtab_harness.prepared.prepared_set.write_splits", interrupted)
         stopped = vtab("prepare", "-t", "mini_digits")
     assert stopped.exit_code == data.INTERRUPTED
     assert "same command again" in stopped.output

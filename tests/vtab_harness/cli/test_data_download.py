@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "fetch"))
 from file_server import FileServer, serving
 
 from vtab_harness import registry
@@ -97,7 +97,7 @@ def test_interrupted_download_says_how_to_go_on(
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vtab_harness.data.download.fetch", interrupted)
+    monkeypatch.setattr("vtab_harness.fetch.download.fetch", interrupted)
     result = download("-t", "cifar100", "--data", str(tmp_path))
     assert result.exit_code == 130
     assert "same command again" in result.output

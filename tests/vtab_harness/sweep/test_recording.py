@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import vtab_harness
-from vtab_harness.data.prepared import prepare
+from vtab_harness.prepared.prepared_set import prepare
 from vtab_harness.registry import tasks
 from vtab_harness.sweep.recording import CountedImages
 

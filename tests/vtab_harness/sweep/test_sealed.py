@@ -13,7 +13,7 @@ import torch
 from vtab_harness import registry
 from vtab_harness.api.executors import Job
 from vtab_harness.api.protocols import Examples, Search, Trial, TrialLog
-from vtab_harness.data.prepared import PreparedImages, PreparedSet, prepare
+from vtab_harness.prepared.prepared_set import PreparedImages, PreparedSet, prepare
 from vtab_harness.protocols.knn import NearestNeighbours
 from vtab_harness.registry import Entry
 from vtab_harness.sweep.job import run_job

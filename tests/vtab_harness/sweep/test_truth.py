@@ -236,7 +236,7 @@ def test_a_module_that_leaves_the_program_ends_its_own_job_only(run: Callable[..
 
 
 def test_two_prepared_variants_and_no_choice(toy: None, tmp_path: Path) -> None:
-    from vtab_harness.data.prepared import prepare
+    from vtab_harness.prepared.prepared_set import prepare
 
     for name in ("toy.npz", "toy75.npz"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -1,6 +1,0 @@
-"""Lets these tests import what writes small images."""
-
-import sys
-from pathlib import Path
-
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "raw")]

@@ -1,0 +1,177 @@
+"""Rebuilds ``vtab_harness/prepared/certificates.json`` and the published orders from the facts.
+
+Usage: ``python make_certificates.py FACTS``, where FACTS holds ``golden_order.json`` and ``golden_order_more.json``:
+keys and labels of VTAB-1k's splits as hashes, and in full for train800 and val200.
+"""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vtab_harness import registry
+from vtab_harness.api.data import ImageSet
+from vtab_harness.api.tasks import Task
+from vtab_harness.datasets.caltech101 import splits as caltech101_splits
+from vtab_harness.datasets.caltech101.reader import Caltech101
+from vtab_harness.datasets.eurosat import reader as eurosat
+from vtab_harness.datasets.resisc45 import reader as resisc45
+from vtab_harness.datasets.vtab_1k import SUITE
+from vtab_harness.formats.example_order import example_order, keys_fingerprint
+from vtab_harness.prepared.prepared_set import SPLITS
+
+ROOT = Path(__file__).parents[3]
+CERTIFICATES = ROOT / "vtab_harness" / "prepared" / "certificates.json"
+DATASETS = ROOT / "vtab_harness" / "datasets"
+
+GOLDEN, RULE, CONFIRMED = "golden list", "computed by the rule", "confirmed by an independent list"
+LEARNED_FROM = ("train800", "val200")
+ABOUT = (
+    "sha256 of the newline-joined keys (per image set) and labels (per task, as decimals) of VTAB-1k's splits, in"
+    " example order. 'golden list': taken from published keys and labels; 'computed by the rule': computed here from"
+    " the keys that the publisher's naming or numbering gives; 'confirmed by an independent list': the file names that"
+    " Visual Prompt Tuning published, written by TFDS 4.4 from real data, are the same; 'taken from an independent"
+    " list': from those alone, so they confirm nothing further. Where keys are mere positions, they fix which examples"
+    " are meant, not that the files are the published ones: that is what the archives' sha256 are for."
+)
+
+GOLDEN_NAMES = {"dsprites_location": "dsprites_loc", "dsprites_orientation": "dsprites_ori"}
+# Which lists were compared stands in golden_order.md.
+COMPARED = {
+    "cifar100", "patch_camelyon", "clevr", "eurosat", "resisc45", "sun397", "oxford_flowers102", "oxford_iiit_pet",
+    "diabetic_retinopathy_detection", "kitti",
+}  # fmt: skip
+ONLY_LISTED = {"dtd", "dmlab"}
+ONE_COPY = {("oxford_iiit_pet", "test")}
+
+
+def listed_keys(image_set: ImageSet) -> dict[str, Sequence[str]] | None:
+    """Returns the keys of every source split where the publisher's numbering or naming gives them."""
+    sizes = image_set.sizes
+    match image_set.name:
+        case "cifar100" | "dsprites" | "svhn_cropped" | "smallnorb":
+            return {split: [str(position) for position in range(size)] for split, size in sizes.items()}
+        case "patch_camelyon":
+            prefixes = {"train": "train", "validation": "valid", "test": "test"}
+            return {split: [f"{prefixes[split]}_{at}" for at in range(size)] for split, size in sizes.items()}
+        case "clevr":
+            parts = {"train": "train", "validation": "val"}
+            return {
+                split: [f"CLEVR_{parts[split]}_{at:06d}.png" for at in range(size)] for split, size in sizes.items()
+            }
+        case "eurosat":
+            return {"train": class_keys(eurosat.files(eurosat.CLASS_SIZES))}
+        case "resisc45":
+            return {"train": class_keys(resisc45.files(resisc45.CLASS_SIZES))}
+        case "caltech101":
+            return dict(caltech101_splits.membership(caltech101_splits.CLASS_SIZES, caltech101_splits.STRAYS))
+    return None
+
+
+def class_keys(files: Mapping[str, Sequence[str]]) -> list[str]:
+    """Returns ``<class>_<file>`` for the files of all class folders."""
+    return [f"{name}_{file}" for name, of_class in files.items() for file in of_class]
+
+
+def annotations(image_set: ImageSet, keys: Sequence[str]) -> dict[str, np.ndarray] | None:
+    """Returns the columns that follow from the keys alone."""
+    match image_set.name:
+        case "dsprites":
+            # Every combination once, the last factor fastest: colour, shape, scale, orientation, x, y.
+            factors = np.unravel_index(np.array(keys, dtype=np.int64), (1, 3, 6, 40, 32, 32))
+            return {"label_orientation": factors[3], "label_x_position": factors[4]}
+        case "eurosat":
+            names = list(eurosat.CLASS_SIZES)
+            return {"label": np.array([names.index(key.split("_")[0]) for key in keys])}
+        case "resisc45":
+            # Class names hold underscores themselves: <class>_<class>_001.jpg.
+            number = {f"{name}_{name}": label for label, name in enumerate(resisc45.CLASSES)}
+            return {"label": np.array([number[key.rpartition("_")[0]] for key in keys])}
+        case "caltech101":
+            names = sorted(caltech101_splits.CLASS_SIZES, key=str.lower)
+            return {"label": np.array([names.index(key.split("/")[0]) for key in keys])}
+    return None
+
+
+def by_rule(image_set: ImageSet) -> dict[str, list[str]]:
+    """Returns the keys of the VTAB splits in example order, or nothing where they do not follow from the rule."""
+    listed = listed_keys(image_set)
+    if listed is None:
+        return {}
+    orders = {split: example_order(split, keys) for split, keys in listed.items()}
+    return {
+        split: [
+            listed[p.split][at] for p in image_set.splits[split] for at in orders[p.split][p.start : p.stop].tolist()
+        ]
+        for split in SPLITS
+    }
+
+
+def certificate(name: str, split: str, golden: str | None, computed: str | None) -> dict[str, str] | None:
+    """Returns a hash and where it comes from; stops where two origins disagree."""
+    assert golden is None or computed is None or golden == computed, (name, split)
+    found = golden or computed
+    if found is None:
+        return None
+    origins = [GOLDEN] * (golden is not None) + [RULE] * (computed is not None)
+    if split in LEARNED_FROM and name in COMPARED:
+        origins.append(CONFIRMED)
+    if split in LEARNED_FROM and name in ONLY_LISTED:
+        origins.append("taken from an independent list")
+    if (name, split) in ONE_COPY:
+        origins.append("rests on one copy of the official list")
+    return {"sha256": found, "from": "; ".join(origins)}
+
+
+def label_certificates(task: Task, keys: Mapping[str, Sequence[str]], golden: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the certificates of a task's labels."""
+    found = {}
+    for split in SPLITS:
+        columns = annotations(task.image_set, keys[split]) if split in keys else None
+        computed = None if columns is None else keys_fingerprint(task.label(columns).tolist())
+        given = golden.get(split, {})
+        if "labels_all" in given:
+            assert keys_fingerprint(given["labels_all"]) == given["labels_sha256"], (task.name, split)
+        one = certificate("labels", split, given.get("labels_sha256"), computed)
+        if one is not None:
+            found[split] = one
+    return found
+
+
+def main(facts: Path) -> None:
+    """Writes the certificates and the orders."""
+    golden: dict[str, Any] = {}
+    for name in ("golden_order.json", "golden_order_more.json"):
+        golden |= json.loads((facts / name).read_text(encoding="utf-8"))
+    sets: dict[str, Any] = {}
+    tasks: dict[str, Any] = {}
+    for task in map(registry.tasks.get, SUITE.tasks):
+        image_set = task.image_set
+        given = golden.get(GOLDEN_NAMES.get(task.name, task.name), {})
+        computed = by_rule(image_set)
+        keys = computed | {split: list(map(str, given[split]["all"])) for split in LEARNED_FROM if split in given}
+        tasks[task.name] = label_certificates(task, computed, given)
+        if image_set.name in sets:
+            continue
+        found = {}
+        for split in SPLITS:
+            rule = keys_fingerprint(computed[split]) if split in computed else None
+            found[split] = certificate(image_set.name, split, given.get(split, {}).get("sha256"), rule)
+        variant = Caltech101.variant if image_set.name == "caltech101" else "vtab-1k"
+        sets[image_set.name] = {"variant": variant, "keys": {split: one for split, one in found.items() if one}}
+        lines = []
+        for split in LEARNED_FROM:
+            assert keys_fingerprint(keys[split]) == sets[image_set.name]["keys"][split]["sha256"], (task.name, split)
+            lines += [f"# {split}", *keys[split]]
+        path = DATASETS / image_set.name / "order.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    whole = {"about": ABOUT, "image_sets": sets, "tasks": {name: found for name, found in tasks.items() if found}}
+    CERTIFICATES.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

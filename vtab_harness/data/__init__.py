@@ -1,1 +1,0 @@
-"""Sources, example order, decoding, resizing and the prepared cache."""

@@ -1,0 +1,1 @@
+"""Image sets with their tasks, one folder each: declaration, reader, order, certificate. Suites beside them."""

@@ -1,0 +1,56 @@
+"""Caltech101: photographs of objects, 101 classes and one of background clutter."""
+
+from __future__ import annotations
+
+from vtab_harness.api.data import Archive, ImageSet, Slice
+from vtab_harness.api.labels import Column
+from vtab_harness.api.tasks import Task
+
+_PAGE = "https://data.caltech.edu/records/mzrjq-6wc02"
+
+IMAGE_SET = ImageSet(
+    name="caltech101",
+    version="1",
+    source="vtab_harness.datasets.caltech101.reader:open_source",
+    sizes={"train": 3060, "test": 6084},
+    splits={
+        "train800": (Slice("train", 0, 800),),
+        "val200": (Slice("train", 2754, 2954),),
+        "test": (Slice("test", 0, 6084),),
+        "train": (Slice("train", 0, 2754),),
+        "val": (Slice("train", 2754, 3060),),
+    },
+    archives=(
+        Archive(
+            "101_ObjectCategories.tar.gz",
+            131740031,
+            "af6ece2f339791ca20f855943d8b55dd60892c0a25105fcd631ee3d6430f9926",
+            _PAGE,
+        ),
+        Archive(
+            "caltech-101.zip",
+            137414764,
+            "331234750fc7f77520e50d9565e8b6907b03565e30320da1401130db08c61f91",
+            _PAGE,
+            url=f"{_PAGE}/files/caltech-101.zip?download=1",
+        ),
+    ),
+    citation=(
+        "L. Fei-Fei, R. Fergus, P. Perona: Learning Generative Visual Models from Few Training Examples: An Incremental"
+        " Bayesian Approach Tested on 101 Object Categories. CVPR Workshop, 2004."
+    ),
+    licence="as stated on the page of the archive",
+    tfds="caltech101",
+)
+"""Membership of its splits: see `vtab_harness.datasets.caltech101.splits`."""
+
+TASK = Task(
+    name="caltech101",
+    title="Caltech101",
+    group="natural",
+    image_set=IMAGE_SET,
+    label=Column("label"),
+    num_classes=102,
+    # Always "airplanes": 770 of its 800 images are test images.
+    chance=770 / 6084,
+)

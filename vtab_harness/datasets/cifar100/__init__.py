@@ -1,0 +1,45 @@
+"""CIFAR-100: thumbnails of objects, 100 classes."""
+
+from __future__ import annotations
+
+from vtab_harness.api.data import Archive, ImageSet, Slice
+from vtab_harness.api.labels import Column
+from vtab_harness.api.tasks import Task
+
+IMAGE_SET = ImageSet(
+    name="cifar100",
+    version="1",
+    source="vtab_harness.datasets.cifar100.reader:open_source",
+    sizes={"train": 50000, "test": 10000},
+    splits={
+        "train800": (Slice("train", 0, 800),),
+        "val200": (Slice("train", 45000, 45200),),
+        "test": (Slice("test", 0, 10000),),
+        "train": (Slice("train", 0, 45000),),
+        "val": (Slice("train", 45000, 50000),),
+        "trainval": (Slice("train", 0, 50000),),
+    },
+    archives=(
+        Archive(
+            "cifar-100-binary.tar.gz",
+            168513733,
+            "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+            "https://www.cs.toronto.edu/~kriz/cifar.html",
+            url="https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
+        ),
+    ),
+    citation="A. Krizhevsky: Learning Multiple Layers of Features from Tiny Images. University of Toronto, 2009.",
+    licence="as stated on the page of the archive",
+    tfds="cifar100",
+)
+
+TASK = Task(
+    name="cifar100",
+    title="CIFAR-100",
+    group="natural",
+    image_set=IMAGE_SET,
+    label=Column("label"),
+    num_classes=100,
+    # Balanced by construction: 100 test images a class.
+    chance=100 / 10000,
+)

@@ -1,0 +1,57 @@
+"""CLEVR: rendered scenes of simple solids, by their number and by the distance of the closest."""
+
+from __future__ import annotations
+
+from vtab_harness.api.data import Archive, ImageSet, Slice
+from vtab_harness.api.labels import Column, Thresholds
+from vtab_harness.api.tasks import Task
+
+IMAGE_SET = ImageSet(
+    name="clevr",
+    version="1",
+    source="vtab_harness.datasets.clevr.reader:open_source",
+    sizes={"train": 70000, "validation": 15000},
+    splits={
+        "train800": (Slice("train", 0, 800),),
+        "val200": (Slice("train", 63000, 63200),),
+        "test": (Slice("validation", 0, 15000),),
+        "train": (Slice("train", 0, 63000),),
+        "val": (Slice("train", 63000, 70000),),
+        "trainval": (Slice("train", 0, 70000),),
+    },
+    archives=(
+        Archive(
+            "CLEVR_v1.0.zip",
+            19021600724,
+            "5cd61cf1096ed20944df93c9adb31e74d189b8459a94f54ba00090e5c59936d1",
+            "https://cs.stanford.edu/people/jcjohns/clevr/",
+            url="https://dl.fbaipublicfiles.com/clevr/CLEVR_v1.0.zip",
+        ),
+    ),
+    citation=(
+        "J. Johnson, B. Hariharan, L. van der Maaten, L. Fei-Fei, C. L. Zitnick, R. Girshick: CLEVR: A Diagnostic"
+        " Dataset for Compositional Language and Elementary Visual Reasoning. CVPR, 2017."
+    ),
+    licence="as stated on the page of the archive",
+    tfds="clevr",
+)
+"""The published validation set is VTAB's test set; the published test set has no annotations."""
+
+COUNT = Task(
+    name="clevr_count",
+    title="Clevr-Count",
+    group="structured",
+    image_set=IMAGE_SET,
+    # Three to ten objects.
+    label=Column("count", offset=-3),
+    num_classes=8,
+)
+
+DISTANCE = Task(
+    name="clevr_distance",
+    title="Clevr-Dist",
+    group="structured",
+    image_set=IMAGE_SET,
+    label=Thresholds("distance", (8.0, 8.5, 9.0, 9.5, 10.0)),
+    num_classes=6,
+)

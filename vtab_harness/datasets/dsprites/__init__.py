@@ -1,0 +1,61 @@
+"""dSprites: white shapes on black, by position and orientation."""
+
+from __future__ import annotations
+
+from vtab_harness.api.data import Archive, ImageSet, Slice
+from vtab_harness.api.labels import FloorDivided
+from vtab_harness.api.tasks import Task
+
+IMAGE_SET = ImageSet(
+    name="dsprites",
+    version="1",
+    source="vtab_harness.datasets.dsprites.reader:open_source",
+    sizes={"train": 737280},
+    splits={
+        "train800": (Slice("train", 0, 800),),
+        "val200": (Slice("train", 589824, 590024),),
+        "test": (Slice("train", 663552, 737280),),
+        "train": (Slice("train", 0, 589824),),
+        "val": (Slice("train", 589824, 663552),),
+        "trainval": (Slice("train", 0, 663552),),
+    },
+    archives=(
+        Archive(
+            "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.hdf5",
+            28024106,
+            "729fa22e884c9c500e1f17415d580746b4c5894fbbb780a1319bbcfa39a745bb",
+            "https://github.com/deepmind/dsprites-dataset",
+            url="https://github.com/deepmind/dsprites-dataset/blob/master/dsprites_ndarray_co1sh3sc6or40x32y32_64x64.hdf5?raw=true",
+        ),
+    ),
+    citation=(
+        "L. Matthey, I. Higgins, D. Hassabis, A. Lerchner: dSprites: Disentanglement testing Sprites dataset."
+        " https://github.com/deepmind/dsprites-dataset, 2017."
+    ),
+    licence="as stated on the page of the file",
+    tfds="dsprites",
+)
+
+LOCATION = Task(
+    name="dsprites_location",
+    title="dSpr-Loc",
+    group="structured",
+    image_set=IMAGE_SET,
+    # 32 horizontal positions.
+    label=FloorDivided("label_x_position", 2),
+    num_classes=16,
+    # Always class 0; it follows from the order, as the labels do from the keys.
+    chance=4683 / 73728,
+)
+
+ORIENTATION = Task(
+    name="dsprites_orientation",
+    title="dSpr-Orient",
+    group="structured",
+    image_set=IMAGE_SET,
+    # 40 orientations in bins of 3 and 2 by turns, so the classes differ in size by design.
+    label=FloorDivided("label_orientation", 2.5),
+    num_classes=16,
+    # Always class 10.
+    chance=5605 / 73728,
+)

@@ -1,0 +1,50 @@
+"""EuroSAT: satellite images in RGB, 10 kinds of land use."""
+
+from __future__ import annotations
+
+from vtab_harness.api.data import Archive, ImageSet, Slice
+from vtab_harness.api.labels import Column
+from vtab_harness.api.tasks import Task
+
+_PAGE = "https://github.com/phelber/eurosat"
+
+IMAGE_SET = ImageSet(
+    name="eurosat",
+    version="1",
+    source="vtab_harness.datasets.eurosat.reader:open_source",
+    sizes={"train": 27000},
+    splits={
+        "train800": (Slice("train", 0, 800),),
+        "val200": (Slice("train", 16200, 16400),),
+        "test": (Slice("train", 21600, 27000),),
+        "train": (Slice("train", 0, 16200),),
+        "val": (Slice("train", 16200, 21600),),
+        "trainval": (Slice("train", 0, 21600),),
+    },
+    archives=(
+        Archive(
+            "EuroSAT.zip",
+            94280567,
+            "8ebea626349354c5328b142b96d0430e647051f26efc2dc974c843f25ecf70bd",
+            _PAGE,
+            url="http://madm.dfki.de/files/sentinel/EuroSAT.zip",
+        ),
+    ),
+    citation=(
+        "P. Helber, B. Bischke, A. Dengel, D. Borth: EuroSAT: A Novel Dataset and Deep Learning Benchmark for Land Use"
+        " and Land Cover Classification. arXiv:1709.00029, 2017."
+    ),
+    licence="as stated on the page of the archive",
+    tfds="eurosat/rgb",
+)
+
+TASK = Task(
+    name="eurosat",
+    title="EuroSAT",
+    group="specialized",
+    image_set=IMAGE_SET,
+    label=Column("label"),
+    num_classes=10,
+    # Always HerbaceousVegetation.
+    chance=621 / 5400,
+)

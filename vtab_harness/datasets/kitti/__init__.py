@@ -1,0 +1,64 @@
+"""KITTI: photographs from a car, and how far away the closest vehicle is."""
+
+from __future__ import annotations
+
+from vtab_harness.api.data import Archive, ImageSet, Slice
+from vtab_harness.api.labels import Thresholds
+from vtab_harness.api.tasks import Task
+
+_PAGE = "http://www.cvlibs.net/datasets/kitti/"
+
+IMAGE_SET = ImageSet(
+    name="kitti",
+    version="1",
+    source="vtab_harness.datasets.kitti.reader:open_source",
+    sizes={"train": 6347, "validation": 423, "test": 711},
+    splits={
+        "train800": (Slice("train", 0, 800),),
+        "val200": (Slice("validation", 0, 200),),
+        "test": (Slice("test", 0, 711),),
+        "train": (Slice("train", 0, 6347),),
+        "val": (Slice("validation", 0, 423),),
+        "trainval": (Slice("train", 0, 6347), Slice("validation", 0, 423)),
+    },
+    archives=(
+        Archive(
+            "data_object_image_2.zip",
+            12569945557,
+            "351c5a2aa0cd9238b50174a3a62b846bc5855da256b82a196431d60ff8d43617",
+            _PAGE,
+            url="https://s3.eu-central-1.amazonaws.com/avg-kitti/data_object_image_2.zip",
+        ),
+        Archive(
+            "data_object_label_2.zip",
+            5601213,
+            "4efc76220d867e1c31bb980bbf8cbc02599f02a9cb4350effa98dbb04aaed880",
+            _PAGE,
+            url="https://s3.eu-central-1.amazonaws.com/avg-kitti/data_object_label_2.zip",
+        ),
+        Archive(
+            "devkit_object.zip",
+            63794,
+            "ce0b76b69c0c5f89690a0d65b7302bbbdb962a0c7e8aba6efc7050d1b04b4cf1",
+            _PAGE,
+            url="https://s3.eu-central-1.amazonaws.com/avg-kitti/devkit_object.zip",
+        ),
+    ),
+    citation=(
+        "A. Geiger, P. Lenz, R. Urtasun: Are we ready for Autonomous Driving? The KITTI Vision Benchmark Suite. CVPR,"
+        " 2012."
+    ),
+    licence="as stated on the page of the archive",
+    tfds="kitti",
+)
+
+TASK = Task(
+    name="kitti_distance",
+    title="KITTI-Dist",
+    group="structured",
+    image_set=IMAGE_SET,
+    label=Thresholds("vehicle_distance", (8, 20, 999)),
+    num_classes=4,
+    # Always 8 to 20 metres.
+    chance=265 / 711,
+)

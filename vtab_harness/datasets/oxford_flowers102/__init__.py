@@ -1,0 +1,63 @@
+"""Oxford Flowers 102: photographs of flowers, 102 species."""
+
+from __future__ import annotations
+
+from vtab_harness.api.data import Archive, ImageSet, Slice
+from vtab_harness.api.labels import Column
+from vtab_harness.api.tasks import Task
+
+_PAGE = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/"
+
+IMAGE_SET = ImageSet(
+    name="oxford_flowers102",
+    version="1",
+    source="vtab_harness.datasets.oxford_flowers102.reader:open_source",
+    sizes={"train": 1020, "validation": 1020, "test": 6149},
+    splits={
+        "train800": (Slice("train", 0, 800),),
+        "val200": (Slice("validation", 0, 200),),
+        "test": (Slice("test", 0, 6149),),
+        "train": (Slice("train", 0, 1020),),
+        "val": (Slice("validation", 0, 1020),),
+        "trainval": (Slice("train", 0, 1020), Slice("validation", 0, 1020)),
+    },
+    archives=(
+        Archive(
+            "102flowers.tgz",
+            344862509,
+            "2d01ecc807db462958cfe3d92f57a8c252b4abd240eb955770201e45f783b246",
+            _PAGE,
+            url=f"{_PAGE}102flowers.tgz",
+        ),
+        Archive(
+            "setid.mat",
+            14989,
+            "46b8678f91fd95d3c8f4feab80d271a6c834a1dd896fe29fd3e6ad9ce5c8dccd",
+            _PAGE,
+            url=f"{_PAGE}setid.mat",
+        ),
+        Archive(
+            "imagelabels.mat",
+            502,
+            "4903e94206bac23bf772aadf06451916df56b58fc483a62db32a97b82656651d",
+            _PAGE,
+            url=f"{_PAGE}imagelabels.mat",
+        ),
+    ),
+    citation=(
+        "M.-E. Nilsback, A. Zisserman: Automated Flower Classification over a Large Number of Classes. ICVGIP, 2008."
+    ),
+    licence="as stated on the page of the archive",
+    tfds="oxford_flowers102",
+)
+
+TASK = Task(
+    name="oxford_flowers102",
+    title="Flowers102",
+    group="natural",
+    image_set=IMAGE_SET,
+    label=Column("label"),
+    num_classes=102,
+    # Always class 50, which has the most test images.
+    chance=238 / 6149,
+)

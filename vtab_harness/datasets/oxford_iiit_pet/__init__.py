@@ -1,0 +1,54 @@
+"""Oxford-IIIT Pets: photographs of cats and dogs, 37 breeds."""
+
+from __future__ import annotations
+
+from vtab_harness.api.data import Archive, ImageSet, Slice
+from vtab_harness.api.labels import Column
+from vtab_harness.api.tasks import Task
+
+_PAGE = "https://www.robots.ox.ac.uk/~vgg/data/pets/"
+
+IMAGE_SET = ImageSet(
+    name="oxford_iiit_pet",
+    version="1",
+    source="vtab_harness.datasets.oxford_iiit_pet.reader:open_source",
+    sizes={"train": 3680, "test": 3669},
+    splits={
+        "train800": (Slice("train", 0, 800),),
+        "val200": (Slice("train", 2944, 3144),),
+        "test": (Slice("test", 0, 3669),),
+        "train": (Slice("train", 0, 2944),),
+        "val": (Slice("train", 2944, 3680),),
+        "trainval": (Slice("train", 0, 3680),),
+    },
+    archives=(
+        Archive(
+            "images.tar.gz",
+            791918971,
+            "67195c5e1c01f1ab5f9b6a5d22b8c27a580d896ece458917e61d459337fa318d",
+            _PAGE,
+            url="https://thor.robots.ox.ac.uk/~vgg/data/pets/images.tar.gz",
+        ),
+        Archive(
+            "annotations.tar.gz",
+            19173078,
+            "52425fb6de5c424942b7626b428656fcbd798db970a937df61750c0f1d358e91",
+            _PAGE,
+            url="https://thor.robots.ox.ac.uk/~vgg/data/pets/annotations.tar.gz",
+        ),
+    ),
+    citation=("O. M. Parkhi, A. Vedaldi, A. Zisserman, C. V. Jawahar: Cats and Dogs. CVPR, 2012."),
+    licence="as stated on the page of the archive",
+    tfds="oxford_iiit_pet",
+)
+
+TASK = Task(
+    name="oxford_iiit_pet",
+    title="Pets",
+    group="natural",
+    image_set=IMAGE_SET,
+    label=Column("label"),
+    num_classes=37,
+    # Always one of the breeds with 100 test images.
+    chance=100 / 3669,
+)

@@ -1,0 +1,42 @@
+"""RESISC45: aerial photographs, 45 kinds of scenes."""
+
+from __future__ import annotations
+
+from vtab_harness.api.data import Archive, ImageSet, Slice
+from vtab_harness.api.labels import Column
+from vtab_harness.api.tasks import Task
+
+_PAGE = "https://1drv.ms/u/s!AmgKYzARBl5ca3HNaHIlzp_IXjs"
+
+IMAGE_SET = ImageSet(
+    name="resisc45",
+    version="1",
+    source="vtab_harness.datasets.resisc45.reader:open_source",
+    sizes={"train": 31500},
+    splits={
+        "train800": (Slice("train", 0, 800),),
+        "val200": (Slice("train", 18900, 19100),),
+        "test": (Slice("train", 25200, 31500),),
+        "train": (Slice("train", 0, 18900),),
+        "val": (Slice("train", 18900, 25200),),
+        "trainval": (Slice("train", 0, 25200),),
+    },
+    archives=(Archive("NWPU-RESISC45.rar", page=_PAGE),),
+    citation=(
+        "G. Cheng, J. Han, X. Lu: Remote Sensing Image Scene Classification: Benchmark and State of the Art."
+        " Proceedings of the IEEE 105(10), 2017."
+    ),
+    licence="as stated on the page of the archive",
+    tfds="resisc45",
+)
+
+TASK = Task(
+    name="resisc45",
+    title="Resisc45",
+    group="specialized",
+    image_set=IMAGE_SET,
+    label=Column("label"),
+    num_classes=45,
+    # Always terrace.
+    chance=164 / 6300,
+)

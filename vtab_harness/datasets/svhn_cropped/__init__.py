@@ -1,0 +1,56 @@
+"""SVHN: house numbers, cropped to one digit each."""
+
+from __future__ import annotations
+
+from vtab_harness.api.data import Archive, ImageSet, Slice
+from vtab_harness.api.labels import Column
+from vtab_harness.api.tasks import Task
+
+_PAGE = "http://ufldl.stanford.edu/housenumbers/"
+
+IMAGE_SET = ImageSet(
+    name="svhn_cropped",
+    version="1",
+    source="vtab_harness.datasets.svhn_cropped.reader:open_source",
+    sizes={"train": 73257, "test": 26032},
+    splits={
+        "train800": (Slice("train", 0, 800),),
+        "val200": (Slice("train", 65931, 66131),),
+        "test": (Slice("test", 0, 26032),),
+        "train": (Slice("train", 0, 65931),),
+        "val": (Slice("train", 65931, 73257),),
+        "trainval": (Slice("train", 0, 73257),),
+    },
+    archives=(
+        Archive(
+            "train_32x32.mat",
+            182040794,
+            "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",
+            _PAGE,
+            url=f"{_PAGE}train_32x32.mat",
+        ),
+        Archive(
+            "test_32x32.mat",
+            64275384,
+            "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
+            _PAGE,
+            url=f"{_PAGE}test_32x32.mat",
+        ),
+    ),
+    citation=(
+        "Y. Netzer, T. Wang, A. Coates, A. Bissacco, B. Wu, A. Y. Ng: Reading Digits in Natural Images with"
+        " Unsupervised Feature Learning. NIPS Workshop on Deep Learning and Unsupervised Feature Learning, 2011."
+    ),
+    licence="as stated on the page of the files",
+    tfds="svhn_cropped",
+)
+"""The ``extra`` images of the same publisher belong to no VTAB split."""
+
+TASK = Task(
+    name="svhn",
+    title="SVHN",
+    group="natural",
+    image_set=IMAGE_SET,
+    label=Column("label"),
+    num_classes=10,
+)

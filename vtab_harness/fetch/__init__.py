@@ -1,0 +1,1 @@
+"""Downloads: published files with their checksums, and what TensorFlow Datasets prepares."""

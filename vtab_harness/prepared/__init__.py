@@ -1,0 +1,1 @@
+"""The prepared cache: written, read, certified, taken stock of."""

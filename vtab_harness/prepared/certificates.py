@@ -1,0 +1,217 @@
+"""Certificates: what the keys and labels of VTAB-1k's splits must be, and which data a prepared set therefore is.
+
+They ship as ``certificates.json``: sha256 of keys (by image set) and of labels (by task) in example order, each with
+where it comes from. Preparing and verifying compare; the outcome stamps the data variant that records carry.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vtab_harness.api.data import Slice
+
+Verdict = Literal["exact", "differs", "unknown"]
+
+EXACT = "vtab-1k"
+"""The variant of data that are VTAB-1k to the example."""
+UNVERIFIED = "unverified"
+"""The variant of data that should be certified and are not."""
+LEARNED_FROM = ("train800", "val200")
+POSITIONAL = frozenset({"cifar100", "dsprites", "patch_camelyon", "smallnorb", "svhn_cropped"})
+"""Image sets whose keys only count the examples of a file, so that the keys of any file of that shape are right."""
+STAND_IN = "tfds-position-"
+"""Keys that begin so only count examples, where a prepared TFDS directory does not tell their real ones."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CertifiedPart:
+    """Those examples of a split that are among the certified ones, by their positions in example order.
+
+    Their keys tell whether a longer, shorter or sparser split than ``train800`` was cut from the certified order: one
+    example too many or too few in the source moves all those behind it.
+
+    Attributes:
+        of: ``train800`` or ``val200``.
+        positions: Positions in that split, int64, shape (n,).
+        keys: Keys that the examples have, n of them.
+        labels: sha256 of their labels where they are the whole of it, in its order; else None.
+    """
+
+    of: str
+    positions: NDArray[np.int64]
+    keys: Sequence[str]
+    labels: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """How a prepared set compares with the certificates.
+
+    Attributes:
+        image_set: Name of the image set.
+        declared: Variant that the source says it is.
+        certified: Variant that the certificates of this image set are about; None where there are none.
+        keys: By prepared split, whether its examples are the certified ones in the certified order.
+        labels: The same for the labels of one task; empty where no task was asked for.
+        nameless: The keys only count examples, so that labels alone can tell.
+        stands_for: By split of another length than the certified one, which of them its verdict is about.
+        archives: Whether the files that the data were read from are the published ones.
+    """
+
+    image_set: str
+    declared: str
+    certified: str | None
+    keys: Mapping[str, Verdict]
+    labels: Mapping[str, Verdict] = field(default_factory=dict)
+    nameless: bool = False
+    stands_for: Mapping[str, str] = field(default_factory=dict)
+    archives: Verdict = "unknown"
+
+    @property
+    def untold(self) -> bool:
+        """Whether keys tell nothing about the content of this image set, nor do the files that were read."""
+        return self.image_set in POSITIONAL and self.archives != "exact"
+
+    @property
+    def differing(self) -> tuple[str, ...]:
+        """What differs, for instance ``keys of test``."""
+        parts = {"keys": self.keys, "labels": self.labels}
+        return tuple(
+            f"{name} of {split}" for name, part in parts.items() for split, found in part.items() if found == "differs"
+        )
+
+    @property
+    def exact(self) -> tuple[str, ...]:
+        """Splits that are certified: by their keys, or by the labels where there are no keys; and nothing differs.
+
+        None, where keys are positions and the files are not the published ones.
+        """
+        if self.untold:
+            return ()
+        labels = {split: self.labels.get(split, "unknown") for split in self.keys}
+        return tuple(
+            split
+            for split, found in self.keys.items()
+            if "differs" not in (found, labels[split])
+            and (found == "exact" or (self.nameless and labels[split] == "exact"))
+        )
+
+
+def compare(
+    image_set: str,
+    declared: str,
+    fingerprints: Mapping[str, Mapping[str, str]],
+    task: str | None = None,
+    nameless: bool = False,
+    parts: Mapping[str, CertifiedPart] | None = None,
+    archives: Verdict = "unknown",
+) -> Certificate:
+    """Compares fingerprints with the certificates.
+
+    Args:
+        image_set: Name of the image set.
+        declared: Variant that the source says it is.
+        fingerprints: By split, the sha256 of ``keys`` and, where a task is given, of ``labels``.
+        task: Name of the task that the labels belong to.
+        nameless: The keys are stand-ins and not compared.
+        parts: By split of another length than the certified ones, what it holds of them.
+        archives: Whether the files that the data were read from are the published ones.
+    """
+    certified = _certificates()["image_sets"].get(image_set, {})
+    labels = _certificates()["tasks"].get(task, {})
+    # What is known about one variant says nothing about another.
+    known = certified.get("keys", {}) if certified.get("variant") == declared else {}
+    keys_found = {
+        split: _verdict(found.get("keys"), None if nameless else known.get(split))
+        for split, found in fingerprints.items()
+    }
+    labels_found = {
+        split: _verdict(found["labels"], labels.get(split) if known else None)
+        for split, found in fingerprints.items()
+        if task is not None and "labels" in found
+    }
+    stands_for = {}
+    for split, part in (parts or {}).items():
+        stands_for[split] = part.of
+        if known and not nameless and keys_found[split] == "unknown":
+            order = certified_order(image_set)[part.of]
+            same = [order[position] for position in part.positions.tolist()] == list(part.keys)
+            keys_found[split] = "exact" if same else "differs"
+        if known and part.labels is not None and labels_found.get(split) == "unknown":
+            labels_found[split] = _verdict(part.labels, labels.get(part.of))
+    return Certificate(
+        image_set, declared, certified.get("variant"), keys_found, labels_found, nameless, stands_for, archives
+    )
+
+
+def stamp(certificate: Certificate) -> str:
+    """Returns the variant that records carry.
+
+    ``vtab-1k`` is a claim that has to be proved: nothing may differ, and train800 and val200 must be certified, or
+    splits of another length that stand for them; where keys are positions, the files must be the published ones.
+    Any other variant is a name for other data and stays, unless it has certificates that say it is something else.
+    """
+    if certificate.differing:
+        return UNVERIFIED
+    proved = set(LEARNED_FROM) <= {certificate.stands_for.get(split, split) for split in certificate.exact}
+    return UNVERIFIED if certificate.declared == EXACT and not proved else certificate.declared
+
+
+def places(split: Sequence[Slice], certified: Sequence[Slice]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Returns where two splits, given by their slices, hold the same examples.
+
+    Returns:
+        Positions in `split` and in `certified`, int64, both of shape (n,), the first of them ascending.
+    """
+    here, there = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+    begin = 0
+    for part in split:
+        other = 0
+        for known in certified:
+            if part.split == known.split:
+                common = np.arange(max(part.start, known.start), min(part.stop, known.stop), dtype=np.int64)
+                here.append(common - part.start + begin)
+                there.append(common - known.start + other)
+            other += len(known)
+        begin += len(part)
+    return np.concatenate(here), np.concatenate(there)
+
+
+@cache
+def certified_order(image_set: str) -> Mapping[str, Sequence[str]]:
+    """Returns the keys of train800 and val200 in order, as they are published."""
+    path = resources.files("vtab_harness.datasets") / image_set / "order.txt"
+    found: dict[str, list[str]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("# "):
+            keys = found.setdefault(line.removeprefix("# "), [])
+        else:
+            keys.append(line)
+    return found
+
+
+def origin(image_set: str, split: str) -> str | None:
+    """Returns where the certificate of a split's keys comes from, in words; None where there is none."""
+    found = _certificates()["image_sets"].get(image_set, {}).get("keys", {}).get(split)
+    return None if found is None else str(found["from"])
+
+
+def _verdict(found: str | None, known: Mapping[str, str] | None) -> Verdict:
+    if found is None or known is None:
+        return "unknown"
+    return "exact" if found == known["sha256"] else "differs"
+
+
+@cache
+def _certificates() -> Mapping[str, Any]:
+    text = resources.files("vtab_harness.prepared").joinpath("certificates.json").read_text(encoding="utf-8")
+    loaded: Mapping[str, Any] = json.loads(text)
+    return loaded

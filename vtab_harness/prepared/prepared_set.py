@@ -1,0 +1,396 @@
+"""The prepared cache: each image set decoded once, then streamed from disk in example order.
+
+Layout: ``<cache>/prepared/<name>-<version>/<variant>/<split>/`` with the files of `vtab_harness.prepared.manifest`. A
+split is built in a folder beside and appears by one rename, under a lock, so that a killed or a second process does no
+harm.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+from platformdirs import user_cache_path
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from vtab_harness.api.data import Images, ImageSet, Pixels, Provenance
+from vtab_harness.api.errors import DataError, StorageError
+from vtab_harness.api.identity import DataIdentity, SplitIdentity
+from vtab_harness.api.labels import LabelRule
+from vtab_harness.api.tasks import Task
+from vtab_harness.formats.example_order import keys_fingerprint
+from vtab_harness.formats.progress import report
+from vtab_harness.prepared.certificates import (
+    LEARNED_FROM,
+    STAND_IN,
+    Certificate,
+    CertifiedPart,
+    compare,
+    places,
+    stamp,
+)
+from vtab_harness.prepared.checksums import compare_files, differing_files, read_files
+from vtab_harness.prepared.choice import Choice, choose
+from vtab_harness.prepared.manifest import (
+    ANNOTATIONS,
+    KEYS,
+    MANIFEST,
+    PIXELS,
+    SHAPES,
+    ArchiveRecord,
+    Manifest,
+    damaged,
+    pixel_fingerprint,
+)
+from vtab_harness.prepared.split_writer import Progress, write_splits
+
+SPLITS = ("train800", "val200", "test")
+"""What VTAB-1k needs."""
+
+_PARTIAL = ".partial"
+
+
+def default_cache() -> Path:
+    """Returns the person's cache folder for prepared data and features."""
+    return user_cache_path("vtab-harness", appauthor=False)
+
+
+def prepared_folder(image_set: ImageSet, cache: Path | None) -> Path:
+    """Returns the folder of an image set in the cache; it has one folder a variant."""
+    return (default_cache() if cache is None else cache) / "prepared" / f"{image_set.name}-{image_set.version}"
+
+
+@dataclass(slots=True, eq=False)
+class PreparedImages:
+    """The images of one prepared split; see `Images`. Knows neither labels nor the rest of the set.
+
+    Attributes:
+        name: For messages, for instance ``caltech101/test``.
+        fingerprint: sha256 (hex) over shapes and pixels in order.
+        path: The file with the pixels.
+        shapes: (H, W, C) of each image, shape (n, 3).
+        starts: Where each image starts in the file, and last its end: bytes, shape (n + 1,).
+    """
+
+    name: str
+    fingerprint: str
+    path: Path
+    shapes: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def read(self, start: int, stop: int) -> Pixels:
+        """Reads images ``start`` to ``stop`` (exclusive) into fresh memory.
+
+        Raises:
+            IndexError: There are no such images.
+            DataError: The file is damaged or gone.
+        """
+        if not 0 <= start <= stop <= len(self):
+            raise IndexError(f"{self.name} has {len(self)} images, not {start} to {stop}")
+        data = np.empty(int(self.starts[stop] - self.starts[start]), dtype=np.uint8)
+        try:
+            # Opened for each read: threads and forked processes then share no file position. Read rather than
+            # mapped: pages of a map count as this process's memory for as long as it lives.
+            with self.path.open("rb", buffering=0) as file:
+                file.seek(int(self.starts[start]))
+                view = data.data
+                while view:
+                    count = file.readinto(view)
+                    if not count:
+                        raise damaged(self.path.parent, f"is damaged: {self.path.name} has become shorter")
+                    view = view[count:]
+        except OSError as error:
+            raise damaged(self.path.parent, f"cannot be read: {error}") from error
+        return Pixels(data, self.shapes[start:stop])
+
+
+class PreparedSet:
+    """The prepared splits of an image set.
+
+    Attributes:
+        image_set: The declaration.
+        folder: Holds one folder a split.
+        variant: Variant of the source, which its folder is named after; see `provenance` for what was verified of it.
+        manifests: By split, what was prepared.
+    """
+
+    def __init__(self, image_set: ImageSet, folder: Path, splits: Sequence[str]) -> None:
+        """Opens prepared splits and checks that they are what is declared, and complete.
+
+        Raises:
+            DataError: They are not.
+        """
+        self.image_set = image_set
+        self.folder = folder
+        self.variant = folder.name
+        self._identities: dict[str, DataIdentity] = {}
+        self.manifests = {split: Manifest.load(folder / split) for split in splits}
+        for split, manifest in self.manifests.items():
+            manifest.check(folder / split, image_set)
+
+    def images(self, split: str) -> Images:
+        """Returns the images of a split, without labels."""
+        folder, manifest = self._folder(split), self.manifests[split]
+        try:
+            shapes = np.load(folder / SHAPES, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise damaged(folder, f"has no readable {SHAPES}: {error}") from error
+        starts = np.concatenate([[0], np.cumsum(shapes.prod(axis=1))])
+        if len(shapes) != manifest.count or starts[-1] != manifest.files[PIXELS].bytes:
+            raise damaged(folder, f"is damaged: {SHAPES} does not fit {PIXELS}")
+        return PreparedImages(f"{self.image_set.name}/{split}", manifest.pixels, folder / PIXELS, shapes, starts)
+
+    def annotations(self, split: str) -> Mapping[str, NDArray[Any]]:
+        """Returns the annotation columns of a split, each of shape (n,), in example order."""
+        folder = self._folder(split)
+        try:
+            return load((folder / ANNOTATIONS).read_bytes())
+        except (OSError, SafetensorError) as error:
+            raise damaged(folder, f"has no readable {ANNOTATIONS}: {error}") from error
+
+    def labels(self, split: str, rule: LabelRule) -> NDArray[np.int64]:
+        """Returns the classes of a split under a label rule, shape (n,), int64.
+
+        Raises:
+            DataError: The source that this was prepared from did not have the annotation that the rule needs.
+        """
+        try:
+            return rule(self.annotations(split))
+        except KeyError as error:
+            raise DataError(
+                f"{self.image_set.name} was prepared from a source without the annotation {error.args[0]!r}.",
+                f"Delete {self.folder} and prepare it from the public archive, or from a source that has both tasks.",
+            ) from error
+
+    def keys(self, split: str) -> list[str]:
+        """Returns the keys of a split in example order."""
+        folder = self._folder(split)
+        try:
+            return [str(key) for key in json.loads((folder / KEYS).read_text(encoding="utf-8"))]
+        except (OSError, ValueError) as error:
+            raise damaged(folder, f"has no readable {KEYS}: {error}") from error
+
+    @cached_property
+    def nameless(self) -> bool:
+        """Whether the source could not tell the keys, only count examples."""
+        return any(key.startswith(STAND_IN) for split in self.manifests for key in self.keys(split)[:1])
+
+    @property
+    def provenance(self) -> Provenance:
+        """Which data these are, apart from labels; the variant is the one that the certificates leave."""
+        return self._provenance(self._prints(None), None)
+
+    def task_provenance(self, rule: LabelRule, task: str | None = None) -> Provenance:
+        """Which data these are, with the labels of a task.
+
+        Args:
+            rule: Its label rule.
+            task: Its name, under which labels may be certified.
+        """
+        return self._provenance(self._prints(rule), task, rule)
+
+    def identity(self, task: Task) -> DataIdentity:
+        """Returns which data these are for a task: its variant, and the keys, labels and pixels of every split."""
+        if task.name not in self._identities:
+            found = self.task_provenance(task.label, task.name)
+            splits = {split: SplitIdentity(**prints) for split, prints in found.fingerprints.items()}
+            self._identities[task.name] = DataIdentity(found.image_set, found.version, found.variant, splits)
+        return self._identities[task.name]
+
+    def _provenance(
+        self, prints: Mapping[str, Mapping[str, str]], task: str | None, rule: LabelRule | None = None
+    ) -> Provenance:
+        stamped = stamp(self._compared(prints, task, rule))
+        return Provenance(self.image_set.name, self.image_set.version, stamped, prints)
+
+    def _prints(self, rule: LabelRule | None) -> dict[str, dict[str, str]]:
+        prints = {split: {"keys": m.keys, "pixels": m.pixels} for split, m in self.manifests.items()}
+        if rule is not None:
+            for split, parts in prints.items():
+                parts["labels"] = keys_fingerprint(self.labels(split, rule).tolist())
+        return prints
+
+    def _compared(
+        self, prints: Mapping[str, Mapping[str, str]], task: str | None, rule: LabelRule | None
+    ) -> Certificate:
+        parts = self._certified_parts(rule)
+        archives = compare_files(self.image_set, self._archives)
+        return compare(self.image_set.name, self.variant, prints, task, self.nameless, parts, archives)
+
+    @property
+    def _archives(self) -> list[ArchiveRecord]:
+        return read_files(list(self.manifests.values()))
+
+    @property
+    def other_archives(self) -> list[str]:
+        """Names of files that this was prepared from and that are not the published ones of these names."""
+        return differing_files(self.image_set, self._archives)
+
+    def _certified_parts(self, rule: LabelRule | None) -> dict[str, CertifiedPart]:
+        """Returns, where train800 and val200 were not prepared themselves, what other splits hold of them."""
+        parts: dict[str, CertifiedPart] = {}
+        declared = self.image_set.splits
+        if set(LEARNED_FROM) & set(self.manifests) or not set(LEARNED_FROM) <= set(declared):
+            return parts
+        for split in self.manifests:
+            for certified in LEARNED_FROM:
+                here, there = places(declared[split], declared[certified])
+                if len(here) == 0:
+                    continue
+                keys = self.keys(split)
+                whole = np.array_equal(there, np.arange(self.image_set.size(certified)))
+                labels = keys_fingerprint(self.labels(split, rule)[here].tolist()) if whole and rule else None
+                parts[split] = CertifiedPart(certified, there, [keys[row] for row in here.tolist()], labels)
+        return parts
+
+    def certificate(self, task: Task | None = None) -> Certificate:
+        """Compares the splits with the certificates that ship with the project.
+
+        Keys are taken from what was written down when they were prepared; `verify` says whether the files still hold
+        them.
+
+        Args:
+            task: Also compares the labels of this task.
+        """
+        rule, name = (None, None) if task is None else (task.label, task.name)
+        return self._compared(self._prints(rule), name, rule)
+
+    def verify(self) -> None:
+        """Reads everything again and compares it with what was written.
+
+        Raises:
+            DataError: A file has changed; names it.
+        """
+        for split, manifest in self.manifests.items():
+            folder = self._folder(split)
+            manifest.check(folder, self.image_set)
+            manifest.verify(folder)
+            shapes = np.load(folder / SHAPES, allow_pickle=False)
+            if (
+                keys_fingerprint(self.keys(split)) != manifest.keys
+                or pixel_fingerprint(shapes, manifest.files[PIXELS].sha256) != manifest.pixels
+            ):
+                raise damaged(folder, f"is damaged: {folder / MANIFEST} does not fit the files beside it")
+
+    def _folder(self, split: str) -> Path:
+        if split not in self.manifests:
+            raise DataError(f"{self.image_set.name}/{split} was not prepared (only {', '.join(self.manifests)}).")
+        return self.folder / split
+
+
+def prepare(
+    image_set: ImageSet,
+    roots: Sequence[Path],
+    cache: Path | None = None,
+    splits: Sequence[str] = SPLITS,
+    progress: Progress | None = None,
+    variant: str | None = None,
+    choice: Choice | None = None,
+) -> PreparedSet:
+    """Opens the prepared splits of an image set, and prepares those that are not yet.
+
+    What is prepared already needs no source. What the roots give is never passed over for it: where the files have
+    changed since, or were never written down, the content is compared.
+
+    Args:
+        image_set: What to prepare.
+        roots: Folders with the person's data.
+        cache: Cache folder; `default_cache` if None.
+        splits: VTAB splits that are wanted.
+        progress: Told how many images are done while preparing.
+        variant: Data variant; by default what the roots give, or the only one that is prepared.
+        choice: The variant, where it is chosen already.
+
+    Raises:
+        DataError: The source or the prepared data is missing, incomplete or damaged, it is not clear which variant is
+            meant, or the roots give other data of the variant than what is prepared.
+        StorageError: The cache folder cannot be written or is full.
+    """
+    base = prepared_folder(image_set, cache)
+    choice = choose(image_set, roots, base, variant) if choice is None else choice
+    found = find(image_set, choice, splits)
+    if found is not None:
+        return found
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        with FileLock(base / ".lock"):
+            found = find(image_set, choice, splits)
+            if found is None:
+                if not choice.prepared_from_this:
+                    _compare_content(image_set, choice, progress)
+                _prepare_missing(image_set, choice, splits, progress)
+                choice.remember()
+                found = PreparedSet(image_set, choice.folder, splits)
+    except OSError as error:
+        raise StorageError(
+            f"The cache folder {base} cannot be written: {error}",
+            "Choose a folder with --cache in which you may write.",
+        ) from error
+    return found
+
+
+def find(image_set: ImageSet, choice: Choice, splits: Sequence[str]) -> PreparedSet | None:
+    """Opens what is prepared of the chosen variant, if no split is missing and it is what the roots give."""
+    there = all((choice.folder / split).is_dir() for split in splits)
+    return PreparedSet(image_set, choice.folder, splits) if there and choice.prepared_from_this else None
+
+
+def _prepare_missing(image_set: ImageSet, choice: Choice, splits: Sequence[str], progress: Progress | None) -> None:
+    """Builds the missing splits in a folder beside and moves them to their place. The lock must be held."""
+    missing = [split for split in splits if not (choice.folder / split).is_dir()]
+    if not missing:
+        return
+    with _partial(choice) as partial:
+        write_splits(image_set, choice.source(), {split: partial / split for split in missing}, progress)
+        choice.folder.mkdir(exist_ok=True)
+        for split in missing:
+            (partial / split).replace(choice.folder / split)
+
+
+def _compare_content(image_set: ImageSet, choice: Choice, progress: Progress | None) -> None:
+    """Finds out whether what is prepared is what the roots give, where times of change do not tell. Needs the lock.
+
+    Raises:
+        DataError: It is not.
+    """
+    there = [split for split in image_set.splits if (choice.folder / split).is_dir()]
+    if not there:
+        return
+    report(f"comparing {image_set.name} with what is prepared, because its files have changed or were not known")
+    before = {split: Manifest.load(choice.folder / split) for split in there}
+    with _partial(choice) as partial:
+        write_splits(image_set, choice.source(), {split: partial / split for split in there}, progress)
+        now = {split: Manifest.load(partial / split) for split in there}
+    other = [split for split in there if before[split].content != now[split].content]
+    if other:
+        raise DataError(
+            f"{image_set.name}: the data folder gives other data of the variant {choice.variant} than what is prepared"
+            f" in {choice.folder} ({', '.join(other)} differ).",
+            "To use what the data folder gives, delete that folder and run again; to use what is prepared, leave --data"
+            " out.",
+        )
+
+
+@contextmanager
+def _partial(choice: Choice) -> Iterator[Path]:
+    partial = choice.base / _PARTIAL
+    if partial.exists():
+        shutil.rmtree(partial)  # Of a run that was killed.
+    try:
+        partial.mkdir()
+        yield partial
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -1,1 +1,0 @@
-"""Task declarations, one small file a data set."""
