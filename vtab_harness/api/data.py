@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -60,8 +62,10 @@ class ImageSet:
         archives: The files it is published as; empty for procedural sets.
         citation: How to cite it.
         licence: Terms of use, as far as known.
-        tfds: Builder of TensorFlow Datasets, with ``/config`` where it has some; its prepared directory, and VTAB's
-            community folder, then serve as well as the archives. Empty where neither exists.
+        tfds: Builder of TensorFlow Datasets, with ``/config`` where it has some, whose prepared directory serves as
+            well as the archives; empty where there is none.
+        tfds_columns: How the examples of that builder are read.
+        community: Folders of its tasks in the community's VTAB-1k, which serve as well.
     """
 
     name: str
@@ -73,6 +77,8 @@ class ImageSet:
     citation: str = ""
     licence: str = ""
     tfds: str = ""
+    tfds_columns: TfdsColumns = field(default_factory=TfdsColumns)
+    community: tuple[CommunityFolder, ...] = ()
 
     def size(self, split: str) -> int:
         """Returns the number of examples of a VTAB split such as ``train800``."""

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from vtab_harness.api.data import Archive, ImageSet, Slice
 from vtab_harness.api.labels import Column
+from vtab_harness.api.layouts import Example, TfdsColumns
 from vtab_harness.api.tasks import Task
+from vtab_harness.datasets.caltech101.classes import CLASS_SIZES, STRAYS
+from vtab_harness.formats.tfds.features import integer, text
 
 _PAGE = "https://data.caltech.edu/records/mzrjq-6wc02"
+
+
+def _key(example: Example) -> str:
+    label = integer(example, "label")
+    if not 0 <= label < len(CLASS_SIZES):
+        raise ValueError(f"its class {label} is none of the {len(CLASS_SIZES)}")
+    return f"{list(CLASS_SIZES)[label]}/{text(example, 'image/file_name')}"
+
+
+def _drawn() -> Mapping[str, Sequence[str]]:
+    from vtab_harness.datasets.caltech101.splits import membership
+
+    return membership(CLASS_SIZES, STRAYS)
+
 
 IMAGE_SET = ImageSet(
     name="caltech101",
@@ -41,6 +60,14 @@ IMAGE_SET = ImageSet(
     ),
     licence="as stated on the page of the archive",
     tfds="caltech101",
+    tfds_columns=TfdsColumns(
+        "3.",
+        key="image/file_name",
+        key_of=_key,
+        exact="caltech-sorted",
+        misordered="caltech-tfds",
+        drawn=_drawn,
+    ),
 )
 """Membership of its splits: see `vtab_harness.datasets.caltech101.splits`."""
 

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from vtab_harness.api.data import Archive, ImageSet, Source
 from vtab_harness.api.errors import DataError, NotFoundError
-from vtab_harness.datasets.caltech101.splits import CLASS_SIZES, STRAYS, membership
+from vtab_harness.datasets.caltech101.classes import CLASS_SIZES, STRAYS
+from vtab_harness.datasets.caltech101.splits import membership
 from vtab_harness.formats.decode import decode
 from vtab_harness.formats.decode_ahead import decode_ahead
 from vtab_harness.formats.errors import difference

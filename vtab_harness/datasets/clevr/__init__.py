@@ -4,7 +4,25 @@ from __future__ import annotations
 
 from vtab_harness.api.data import Archive, ImageSet, Slice
 from vtab_harness.api.labels import Column, Thresholds
+from vtab_harness.api.layouts import Example, TfdsColumns
 from vtab_harness.api.tasks import Task
+from vtab_harness.formats.tfds.features import depths
+
+
+def _depths(example: Example) -> list[float]:
+    found = depths(example, "objects/pixel_coords")
+    if not found:
+        raise ValueError("it has no objects")
+    return found
+
+
+def _count(example: Example) -> int:
+    return len(_depths(example))
+
+
+def _distance(example: Example) -> float:
+    return min(_depths(example))
+
 
 IMAGE_SET = ImageSet(
     name="clevr",
@@ -34,6 +52,7 @@ IMAGE_SET = ImageSet(
     ),
     licence="as stated on the page of the archive",
     tfds="clevr",
+    tfds_columns=TfdsColumns("3.", (), key="file_name", computed={"count": _count, "distance": _distance}),
 )
 """The published validation set is VTAB's test set; the published test set has no annotations."""
 

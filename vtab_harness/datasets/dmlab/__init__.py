@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vtab_harness.api.data import Archive, ImageSet, Slice
 from vtab_harness.api.labels import Column
+from vtab_harness.api.layouts import TfdsColumns
 from vtab_harness.api.tasks import Task
 
 _PAGE = "https://storage.googleapis.com/dmlab-vtab/dmlab.tar.gz"
@@ -36,6 +37,7 @@ IMAGE_SET = ImageSet(
     ),
     licence="as stated on the page of the archive",
     tfds="dmlab",
+    tfds_columns=TfdsColumns("2.", key="filename"),
 )
 
 TASK = Task(

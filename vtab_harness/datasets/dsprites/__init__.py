@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from vtab_harness.api.data import Archive, ImageSet, Slice
 from vtab_harness.api.labels import FloorDivided
+from vtab_harness.api.layouts import Example, TfdsColumns
 from vtab_harness.api.tasks import Task
+from vtab_harness.formats.tfds.features import integer
+
+FACTORS = {"shape": 3, "scale": 6, "orientation": 40, "x_position": 32, "y_position": 32}
+"""Latent factor -> number of its classes; the file counts through them, the last one fastest."""
+
+
+def _position(example: Example) -> str:
+    position = 0
+    for name, bound in FACTORS.items():
+        position = position * bound + integer(example, f"label_{name}")
+    return str(position)
+
 
 IMAGE_SET = ImageSet(
     name="dsprites",
@@ -34,6 +47,15 @@ IMAGE_SET = ImageSet(
     ),
     licence="as stated on the page of the file",
     tfds="dsprites",
+    tfds_columns=TfdsColumns(
+        "2.",
+        tuple(f"label_{name}" for name in FACTORS),
+        key="label_y_position",
+        key_of=_position,
+        channels=1,
+        binary=True,
+        confirmed=True,
+    ),
 )
 
 LOCATION = Task(

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vtab_harness.api.data import ImageSet, Source
+from vtab_harness.datasets.dsprites import FACTORS
 from vtab_harness.formats.errors import wrong
 from vtab_harness.formats.hdf5 import dataset, rows
 from vtab_harness.formats.locate import locate
 
 _NAME = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.hdf5"
-_FACTORS = {"color": 1, "shape": 3, "scale": 6, "orientation": 40, "x_position": 32, "y_position": 32}
+_FACTORS = {"color": 1, **FACTORS}
 """Latent factor -> number of its classes, in the file's order."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vtab_harness.api.data import Archive, ImageSet, Slice
 from vtab_harness.api.labels import Column
+from vtab_harness.api.layouts import TfdsColumns
 from vtab_harness.api.tasks import Task
 
 _PAGE = "https://www.robots.ox.ac.uk/~vgg/data/dtd/"
@@ -33,6 +34,7 @@ IMAGE_SET = ImageSet(
     citation=("M. Cimpoi, S. Maji, I. Kokkinos, S. Mohamed, A. Vedaldi: Describing Textures in the Wild. CVPR, 2014."),
     licence="as stated on the page of the archive",
     tfds="dtd",
+    tfds_columns=TfdsColumns("3.", key="file_name"),
 )
 
 TASK = Task(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from vtab_harness.api.data import Archive, ImageSet, Slice
 from vtab_harness.api.labels import Column
+from vtab_harness.api.layouts import TfdsColumns
 from vtab_harness.api.tasks import Task
+from vtab_harness.formats.tfds.features import class_and_file
 
 _PAGE = "https://github.com/phelber/eurosat"
 
@@ -36,6 +38,7 @@ IMAGE_SET = ImageSet(
     ),
     licence="as stated on the page of the archive",
     tfds="eurosat/rgb",
+    tfds_columns=TfdsColumns("2.", key="filename", key_of=class_and_file, misordered="tfds-absolute-path"),
 )
 
 TASK = Task(

@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from vtab_harness.api.data import Archive, ImageSet, Slice
 from vtab_harness.api.labels import Thresholds
+from vtab_harness.api.layouts import Example, TfdsColumns
 from vtab_harness.api.tasks import Task
+from vtab_harness.formats.tfds.features import depths
 
 _PAGE = "http://www.cvlibs.net/datasets/kitti/"
+
+NO_VEHICLE = 1000.0
+"""Distance given to images without a vehicle; the farthest labelled object is closer."""
+_VEHICLES = 3
+"""Of TFDS's types of objects the first three: car, van, truck."""
+
+
+def _closest_vehicle(example: Example) -> float:
+    kinds, places = example.get("objects/type", ()), depths(example, "objects/location")
+    if len(kinds) != len(places):
+        raise ValueError("its objects have more or fewer types than places")
+    near = (depth for kind, depth in zip(kinds, places, strict=True) if isinstance(kind, int) and 0 <= kind < _VEHICLES)
+    return min(near, default=NO_VEHICLE)
+
 
 IMAGE_SET = ImageSet(
     name="kitti",
@@ -50,6 +66,7 @@ IMAGE_SET = ImageSet(
     ),
     licence="as stated on the page of the archive",
     tfds="kitti",
+    tfds_columns=TfdsColumns("3.", (), key="image/file_name", computed={"vehicle_distance": _closest_vehicle}),
 )
 
 TASK = Task(

@@ -11,12 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from vtab_harness.api.data import ImageSet, Source
+from vtab_harness.datasets.kitti import NO_VEHICLE
 from vtab_harness.formats.archives import Members
 from vtab_harness.formats.image_list import ListedImages, Listing, Place, last
 from vtab_harness.formats.locate import locate
-
-NO_VEHICLE = 1000.0
-"""Distance given to images without a vehicle; the farthest labelled object is closer."""
 
 _VEHICLES = ("Car", "Van", "Truck")
 _COLUMNS = 15

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vtab_harness.api.data import Archive, ImageSet, Slice
 from vtab_harness.api.labels import Column
+from vtab_harness.api.layouts import TfdsColumns
 from vtab_harness.api.tasks import Task
 
 _PAGE = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/"
@@ -49,6 +50,7 @@ IMAGE_SET = ImageSet(
     ),
     licence="as stated on the page of the archive",
     tfds="oxford_flowers102",
+    tfds_columns=TfdsColumns("2.", key="file_name"),
 )
 
 TASK = Task(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from vtab_harness.api.data import Archive, ImageSet, Slice
 from vtab_harness.api.labels import Column
+from vtab_harness.api.layouts import TfdsColumns
 from vtab_harness.api.tasks import Task
+from vtab_harness.formats.tfds.features import class_and_file
 
 _PAGE = "https://1drv.ms/u/s!AmgKYzARBl5ca3HNaHIlzp_IXjs"
 
@@ -28,6 +30,7 @@ IMAGE_SET = ImageSet(
     ),
     licence="as stated on the page of the archive",
     tfds="resisc45",
+    tfds_columns=TfdsColumns("3.", key="filename", key_of=class_and_file, misordered="tfds-absolute-path"),
 )
 
 TASK = Task(

@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from vtab_harness.api.data import ImageSet
 from vtab_harness.api.errors import DataError
-from vtab_harness.datasets.caltech101.splits import CLASS_SIZES, STRAYS, membership
+from vtab_harness.api.layouts import Example, TfdsColumns
+from vtab_harness.formats.decode import decode
 from vtab_harness.formats.decode_ahead import decode_ahead
 from vtab_harness.formats.example_order import example_order, keys_fingerprint
 from vtab_harness.formats.image_list import Listing
 from vtab_harness.formats.progress import report
-from vtab_harness.formats.tfds.columns import COLUMNS, Columns, content, integer
 from vtab_harness.formats.tfds.directory import Directory, damaged, find_directory, read_directory
+from vtab_harness.formats.tfds.features import content, integer, text
 from vtab_harness.formats.tfds.shards import examples
-from vtab_harness.formats.tfrecord import Feature
 
 
 def open_tfds(image_set: ImageSet, roots: Sequence[Path]) -> TfdsSource | None:
@@ -36,10 +36,10 @@ def open_tfds(image_set: ImageSet, roots: Sequence[Path]) -> TfdsSource | None:
     Raises:
         DataError: It is damaged, or needs a package that is not installed.
     """
-    path = find_directory(image_set, roots)
+    path = find_directory(image_set, roots) if image_set.tfds else None
     if path is not None:
         report(f"reading the records of {path}")
-    return None if path is None else TfdsSource(image_set, read_directory(image_set, path), COLUMNS[image_set.tfds])
+    return None if path is None else TfdsSource(image_set, read_directory(image_set, path))
 
 
 class TfdsSource:
@@ -56,13 +56,13 @@ class TfdsSource:
 
     ordered = True
 
-    def __init__(self, image_set: ImageSet, directory: Directory, columns: Columns) -> None:
+    def __init__(self, image_set: ImageSet, directory: Directory) -> None:
         self._set = image_set
         self._directory = directory
         self.files = (directory.path,)
-        self._columns = columns
+        self._columns = columns = image_set.tfds_columns
         self._gaps: dict[str, int] = {}
-        self._keyed = columns.key is not None
+        self._keyed = bool(columns.key)
         self._listings = {split: self._list(split) for split in image_set.sizes}
         # Before keys are given up, as it compares them.
         self.variant = self._variant()
@@ -99,40 +99,36 @@ class TfdsSource:
                 where = f"{self._directory.path}: {split}: {self.keys(split)[position]}"
                 yield (split, position), partial(self._decoded, example, where)
 
-    def _decoded(self, example: Mapping[str, Feature], where: str) -> NDArray[np.uint8]:
+    def _decoded(self, example: Example, where: str) -> NDArray[np.uint8]:
         try:
-            return self._columns.decoder(content(example, "image"), where)
+            return image_of(self._columns, content(example, "image"), where)
         except ValueError as error:
             raise DataError(f"{where}: {error}") from error
 
     def _list(self, split: str) -> Listing:
         rule = self._columns
         keys: list[str] = []
-        values: dict[str, list[float]] = {name: [] for name in rule.integers}
-        values |= {computed[0]: [] for computed in (rule.count, rule.distance) if computed}
+        values: dict[str, list[float]] = {name: [] for name in (*rule.integers, *rule.computed)}
         for at, example in examples(self._directory, split):
             try:
                 if at == 0:
                     # The first speaks for all: a later one without the feature is damaged.
-                    self._keyed = self._keyed and rule.key is not None and rule.key[0] in example
-                if rule.key is not None and self._keyed:
-                    keys.append(rule.key[1](example))
+                    self._keyed = self._keyed and rule.key in example
+                if self._keyed:
+                    keys.append(text(example, rule.key) if rule.key_of is None else rule.key_of(example))
                 for name in rule.integers:
                     values[name].append(integer(example, name))
-                for computed in (rule.count, rule.distance):
-                    if computed:
-                        values[computed[0]].append(computed[1](example))
+                for name, value_of in rule.computed.items():
+                    values[name].append(value_of(example))
             except ValueError as error:
                 raise damaged(self._directory.path, f"holds a wrong example {at} of {split!r}: {error}") from error
         if self._keyed:
             self._fill_gap(split, keys, values)
-        kinds = {rule.distance[0]: np.float32} if rule.distance else {}
-        columns = {name: np.array(found, dtype=kinds.get(name, np.int64)) for name, found in values.items()}
-        return Listing(keys, columns)
+        return Listing(keys, {name: _column(found) for name, found in values.items()})
 
     def _fill_gap(self, split: str, keys: list[str], values: dict[str, list[float]]) -> None:
         """Gives the one image that newer TFDS leaves out its place, so that positions behind it are right."""
-        key = (self._columns.skipped or {}).get(split)
+        key = self._columns.skipped.get(split)
         if key is None or key in keys or len(keys) != self._set.sizes[split] - 1:
             return
         folder = key.rsplit("/", 1)[0]
@@ -149,22 +145,47 @@ class TfdsSource:
 
     def _variant(self) -> str:
         ordered = self._keyed and all(_in_order(split, each) for split, each in self._lists())
-        version = self._directory.version
-        if self._set.tfds == "caltech101" and self._keyed:
-            drawn = membership(CLASS_SIZES, STRAYS)
+        version, rule = self._directory.version, self._columns
+        if rule.drawn is not None and self._keyed:
+            drawn = rule.drawn()
             if ordered and all(set(each.keys) == set(drawn[split]) for split, each in self._lists()):
-                return "caltech-sorted"
+                return rule.exact
             drawn_here = keys_fingerprint(key for _, each in self._lists() for key in each.keys)
-            return f"{self._columns.misordered}-{drawn_here[:8]}"
-        if not version.startswith(self._columns.versions):
+            return f"{rule.misordered}-{drawn_here[:8]}"
+        if not version.startswith(rule.versions):
             return f"tfds-{version}"
         if self._keyed:
-            return "vtab-1k" if ordered else self._columns.misordered
+            return rule.exact if ordered else rule.misordered
         # Where one version is known in several orders, nobody can tell without keys.
-        return "vtab-1k" if self._columns.misordered == "unverified" else "unverified"
+        return rule.exact if rule.misordered == "unverified" else "unverified"
 
     def _lists(self) -> list[tuple[str, Listing]]:
         return sorted(self._listings.items())
+
+
+def image_of(columns: TfdsColumns, data: bytes, where: str) -> NDArray[np.uint8]:
+    """Decodes the image of an example.
+
+    Args:
+        columns: Say what kind of image it is.
+        data: Its file.
+        where: What to call it in messages.
+
+    Raises:
+        DataError: It cannot be decoded.
+        ValueError: It has values that its kind has not.
+    """
+    image = decode(data, where, columns.channels)
+    if not columns.binary:
+        return image
+    if image.max() > 1:
+        raise ValueError("it has values other than 0 and 1")
+    # VTAB's tasks multiply by 255.
+    return image * np.uint8(255)
+
+
+def _column(values: list[float]) -> NDArray[Any]:
+    return np.array(values, dtype=np.int64 if all(isinstance(value, int) for value in values) else np.float32)
 
 
 def _positions(listing: Listing) -> list[str]:
