@@ -8,7 +8,6 @@ from pathlib import Path
 
 from vtab_harness.api.data import ImageSet, Source, SourceFactory
 from vtab_harness.api.errors import NotFoundError
-from vtab_harness.formats.community.folders import FOLDERS
 from vtab_harness.formats.community.source import open_community
 from vtab_harness.formats.tfds.source import open_tfds
 
@@ -31,15 +30,16 @@ def open_any(image_set: ImageSet, roots: Sequence[Path]) -> Source:
     try:
         return factory(image_set, roots)
     except NotFoundError as error:
-        if not image_set.tfds:
-            raise
         source = open_tfds(image_set, roots) or open_community(image_set, roots)
         if source is not None:
             return source
-        folders = " or ".join(task.name for task in FOLDERS.get(image_set.name, ()))
-        community = f", or the folder {folders} of the community's VTAB-1k (variant jpeg75)" if folders else ""
-        raise NotFoundError(
-            error.message,
-            f"{error.hint or ''}\nA directory that TensorFlow Datasets has prepared"
-            f" ({image_set.tfds}/<version>){community} would do too.".lstrip(),
-        ) from error
+        others = []
+        if image_set.tfds:
+            others.append(f"a directory that TensorFlow Datasets has prepared ({image_set.tfds}/<version>)")
+        if image_set.community:
+            folders = " or ".join(task.name for task in image_set.community)
+            others.append(f"the folder {folders} of the community's VTAB-1k (variant jpeg75)")
+        if not others:
+            raise
+        hint = f"{error.hint or ''}\nThis would do too: {', or '.join(others)}."
+        raise NotFoundError(error.message, hint.lstrip()) from error

@@ -136,7 +136,7 @@ def doubt_of(prepared: PreparedSet) -> str:
 def _quickly_opened(image_set: ImageSet, roots: Sequence[Path]) -> Source | Path:
     """Opens the source; of a prepared TFDS directory returns the path, as opening it reads every record."""
     try:
-        return open_source(replace(image_set, tfds=""), roots)
+        return open_source(replace(image_set, tfds="", community=()), roots)
     except NotFoundError:
         directory = find_directory(image_set, roots) if image_set.tfds else None
         return open_source(image_set, roots) if directory is None else directory

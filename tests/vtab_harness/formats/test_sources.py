@@ -49,11 +49,13 @@ def test_nothing_found_says_what_would_do(tmp_path: Path) -> None:
     assert "(cifar100/<version>), or the folder cifar of the community's VTAB-1k" in str(caught.value.hint)
 
 
-def test_sets_that_name_no_builder_take_no_part(tmp_path: Path) -> None:
+def test_sets_that_name_neither_take_no_part(tmp_path: Path) -> None:
     community(tmp_path)
     with pytest.raises(NotFoundError) as caught:
-        open_any(replace(IMAGE_SET, tfds=""), [tmp_path])
+        open_any(replace(IMAGE_SET, tfds="", community=()), [tmp_path])
     assert "TensorFlow" not in str(caught.value)
+    assert "community" not in str(caught.value)
+    assert open_any(replace(IMAGE_SET, tfds=""), [tmp_path]).variant == "jpeg75"
 
 
 def test_damaged_archives_are_not_passed_over(tmp_path: Path) -> None:

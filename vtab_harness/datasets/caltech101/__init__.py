@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from vtab_harness.api.data import Archive, ImageSet, Slice
 from vtab_harness.api.labels import Column
-from vtab_harness.api.layouts import Example, TfdsColumns
+from vtab_harness.api.layouts import CommunityFolder, Example, TfdsColumns
 from vtab_harness.api.tasks import Task
 from vtab_harness.datasets.caltech101.classes import CLASS_SIZES, STRAYS
 from vtab_harness.formats.tfds.features import integer, text
@@ -68,6 +68,7 @@ IMAGE_SET = ImageSet(
         misordered="caltech-tfds",
         drawn=_drawn,
     ),
+    community=(CommunityFolder("caltech101", "label", range(102)),),
 )
 """Membership of its splits: see `vtab_harness.datasets.caltech101.splits`."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vtab_harness.api.data import Archive, ImageSet, Slice
 from vtab_harness.api.labels import Column
-from vtab_harness.api.layouts import TfdsColumns
+from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
 from vtab_harness.api.tasks import Task
 from vtab_harness.formats.tfds.features import number_in_id
 
@@ -34,6 +34,7 @@ IMAGE_SET = ImageSet(
     licence="as stated on the page of the archive",
     tfds="cifar100",
     tfds_columns=TfdsColumns("3.", ("label", "coarse_label"), key="id", key_of=number_in_id),
+    community=(CommunityFolder("cifar", "label", range(100)),),
 )
 
 TASK = Task(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vtab_harness.api.data import Archive, ImageSet, Slice
 from vtab_harness.api.labels import Column, Thresholds
-from vtab_harness.api.layouts import Example, TfdsColumns
+from vtab_harness.api.layouts import CommunityFolder, Example, TfdsColumns
 from vtab_harness.api.tasks import Task
 from vtab_harness.formats.tfds.features import depths
 
@@ -53,6 +53,10 @@ IMAGE_SET = ImageSet(
     licence="as stated on the page of the archive",
     tfds="clevr",
     tfds_columns=TfdsColumns("3.", (), key="file_name", computed={"count": _count, "distance": _distance}),
+    community=(
+        CommunityFolder("clevr_count", "count", range(3, 11)),
+        CommunityFolder("clevr_dist", "distance", (7.75, 8.25, 8.75, 9.25, 9.75, 10.25)),
+    ),
 )
 """The published validation set is VTAB's test set; the published test set has no annotations."""
 

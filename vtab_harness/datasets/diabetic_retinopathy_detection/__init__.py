@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vtab_harness.api.data import Archive, ImageSet, Slice
 from vtab_harness.api.labels import Column
-from vtab_harness.api.layouts import TfdsColumns
+from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
 from vtab_harness.api.tasks import Task
 
 _PAGE = "https://www.kaggle.com/c/diabetic-retinopathy-detection/data"
@@ -41,6 +41,7 @@ IMAGE_SET = ImageSet(
     licence="the rules of the Kaggle competition",
     tfds="diabetic_retinopathy_detection/btgraham-300",
     tfds_columns=TfdsColumns("3.", key="name"),
+    community=(CommunityFolder("diabetic_retinopathy", "label", range(5)),),
 )
 """Its Kaggle test images with usage Public are the validation split, the Private ones the test split."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vtab_harness.api.data import Archive, ImageSet, Slice
 from vtab_harness.api.labels import Column
-from vtab_harness.api.layouts import TfdsColumns
+from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
 from vtab_harness.api.tasks import Task
 
 _PAGE = "https://storage.googleapis.com/dmlab-vtab/dmlab.tar.gz"
@@ -38,6 +38,7 @@ IMAGE_SET = ImageSet(
     licence="as stated on the page of the archive",
     tfds="dmlab",
     tfds_columns=TfdsColumns("2.", key="filename"),
+    community=(CommunityFolder("dmlab", "label", range(6)),),
 )
 
 TASK = Task(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vtab_harness.api.data import Archive, ImageSet, Slice
 from vtab_harness.api.labels import Thresholds
-from vtab_harness.api.layouts import Example, TfdsColumns
+from vtab_harness.api.layouts import CommunityFolder, Example, TfdsColumns
 from vtab_harness.api.tasks import Task
 from vtab_harness.formats.tfds.features import depths
 
@@ -67,6 +67,7 @@ IMAGE_SET = ImageSet(
     licence="as stated on the page of the archive",
     tfds="kitti",
     tfds_columns=TfdsColumns("3.", (), key="image/file_name", computed={"vehicle_distance": _closest_vehicle}),
+    community=(CommunityFolder("kitti", "vehicle_distance", (4.0, 14.0, 40.0, 1000.0)),),
 )
 
 TASK = Task(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vtab_harness.api.data import Archive, ImageSet, Slice
 from vtab_harness.api.labels import Column
-from vtab_harness.api.layouts import TfdsColumns
+from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
 from vtab_harness.api.tasks import Task
 
 _PAGE = "https://cs.nyu.edu/~ylclab/data/norb-v1.0-small/"
@@ -76,6 +76,10 @@ IMAGE_SET = ImageSet(
     tfds="smallnorb",
     tfds_columns=TfdsColumns(
         "2.", ("label_category", "instance", "label_elevation", "label_azimuth", "label_lighting"), channels=1
+    ),
+    community=(
+        CommunityFolder("smallnorb_azi", "label_azimuth", range(18)),
+        CommunityFolder("smallnorb_ele", "label_elevation", range(9)),
     ),
 )
 """Validation and test are both cut from the published test set."""

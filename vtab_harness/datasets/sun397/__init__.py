@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vtab_harness.api.data import Archive, ImageSet, Slice
 from vtab_harness.api.labels import Column
-from vtab_harness.api.layouts import TfdsColumns
+from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
 from vtab_harness.api.tasks import Task
 
 _PAGE = "https://vision.princeton.edu/projects/2010/SUN/"
@@ -48,6 +48,7 @@ IMAGE_SET = ImageSet(
     licence="as stated on the page of the archive",
     tfds="sun397/tfds",
     tfds_columns=TfdsColumns("4.", key="file_name", skipped={"train": "/t/track/outdoor/sun_aophkoiosslinihb.jpg"}),
+    community=(CommunityFolder("sun397", "label", range(397)),),
 )
 
 TASK = Task(

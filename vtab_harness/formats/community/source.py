@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vtab_harness.api.data import ImageSet
 from vtab_harness.api.errors import DataError
-from vtab_harness.formats.community.folders import FOLDERS, TaskFolder
+from vtab_harness.api.layouts import CommunityFolder
 from vtab_harness.formats.community.lists import FILES, ListedFiles, read_list
 from vtab_harness.formats.decode import decode
 from vtab_harness.formats.decode_ahead import decode_ahead
@@ -35,9 +35,7 @@ def open_community(image_set: ImageSet, roots: Sequence[Path]) -> CommunitySourc
     for root in roots:
         for place in _PLACES:
             found = [
-                (root / place / task.name, task)
-                for task in FOLDERS.get(image_set.name, ())
-                if _has_list(root / place / task.name)
+                (root / place / task.name, task) for task in image_set.community if _has_list(root / place / task.name)
             ]
             if found:
                 return CommunitySource(found)
@@ -65,7 +63,7 @@ class CommunitySource:
 
     variant = "jpeg75"
 
-    def __init__(self, folders: Sequence[tuple[Path, TaskFolder]]) -> None:
+    def __init__(self, folders: Sequence[tuple[Path, CommunityFolder]]) -> None:
         self.files = tuple(folder for folder, _ in folders)
         self._tasks = [task for _, task in folders]
         self._lists = [
@@ -131,7 +129,7 @@ def _read_and_decode(listed: ListedFiles, position: int) -> NDArray[np.uint8]:
     return decode(listed.read(position), listed.where(position))
 
 
-def _values(task: TaskFolder, classes: Sequence[int]) -> NDArray[Any]:
+def _values(task: CommunityFolder, classes: Sequence[int]) -> NDArray[Any]:
     whole = all(isinstance(value, int) for value in task.values)
     return np.array(task.values, dtype=np.int64 if whole else np.float32)[np.array(classes, dtype=np.int64)]
 
