@@ -66,6 +66,10 @@ class ImageSet:
             well as the archives; empty where there is none.
         tfds_columns: How the examples of that builder are read.
         community: Folders of its tasks in the community's VTAB-1k, which serve as well.
+        positional: Its keys only count the examples of a file, so that the keys of any file of that shape are right:
+            data are certified only where the files that were read are the published ones.
+        certificate: Package with ``certificate.json`` and ``order.txt``, which say what keys and labels VTAB-1k's
+            splits must have (see `vtab_harness.prepared.certificates`); empty where nobody has certified them.
     """
 
     name: str
@@ -79,6 +83,8 @@ class ImageSet:
     tfds: str = ""
     tfds_columns: TfdsColumns = field(default_factory=TfdsColumns)
     community: tuple[CommunityFolder, ...] = ()
+    positional: bool = False
+    certificate: str = ""
 
     def size(self, split: str) -> int:
         """Returns the number of examples of a VTAB split such as ``train800``."""

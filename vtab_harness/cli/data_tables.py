@@ -51,7 +51,7 @@ def _row(task: Task, holding: Holding) -> dict[str, Any]:
         "variant": stays if holding.state != "damaged" else holding.variant,
         "would_be": holding.variant if holding.state == "found" else None,
         "certified": certified(prepared, task) if prepared is not None else None,
-        "certificates": {split: origin(task.image_set.name, split) for split in SPLITS},
+        "certificates": {split: origin(task.image_set, split) for split in SPLITS},
         "bytes": holding.bytes,
         "problem": holding.problem or None,
         "doubt": holding.doubt or None,

@@ -1,7 +1,8 @@
 """Certificates: what the keys and labels of VTAB-1k's splits must be, and which data a prepared set therefore is.
 
-They ship as ``certificates.json``: sha256 of keys (by image set) and of labels (by task) in example order, each with
-where it comes from. Preparing and verifying compare; the outcome stamps the data variant that records carry.
+They ship in the folders of the image sets as ``certificate.json``: the sha256 of the newline-joined keys, and of the
+labels by task (as decimals), in example order, each with where it comes from. ``order.txt`` beside it lists the keys of
+train800 and val200. Preparing and verifying compare; the outcome stamps the data variant that records carry.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vtab_harness.api.data import Slice
+from vtab_harness.api.data import ImageSet, Slice
 
 Verdict = Literal["exact", "differs", "unknown"]
 
@@ -25,8 +26,6 @@ EXACT = "vtab-1k"
 UNVERIFIED = "unverified"
 """The variant of data that should be certified and are not."""
 LEARNED_FROM = ("train800", "val200")
-POSITIONAL = frozenset({"cifar100", "dsprites", "patch_camelyon", "smallnorb", "svhn_cropped"})
-"""Image sets whose keys only count the examples of a file, so that the keys of any file of that shape are right."""
 STAND_IN = "tfds-position-"
 """Keys that begin so only count examples, where a prepared TFDS directory does not tell their real ones."""
 
@@ -56,7 +55,7 @@ class Certificate:
     """How a prepared set compares with the certificates.
 
     Attributes:
-        image_set: Name of the image set.
+        positional: Keys tell nothing about the content of the files; see `ImageSet.positional`.
         declared: Variant that the source says it is.
         certified: Variant that the certificates of this image set are about; None where there are none.
         keys: By prepared split, whether its examples are the certified ones in the certified order.
@@ -66,7 +65,7 @@ class Certificate:
         archives: Whether the files that the data were read from are the published ones.
     """
 
-    image_set: str
+    positional: bool
     declared: str
     certified: str | None
     keys: Mapping[str, Verdict]
@@ -78,7 +77,7 @@ class Certificate:
     @property
     def untold(self) -> bool:
         """Whether keys tell nothing about the content of this image set, nor do the files that were read."""
-        return self.image_set in POSITIONAL and self.archives != "exact"
+        return self.positional and self.archives != "exact"
 
     @property
     def differing(self) -> tuple[str, ...]:
@@ -106,7 +105,7 @@ class Certificate:
 
 
 def compare(
-    image_set: str,
+    image_set: ImageSet,
     declared: str,
     fingerprints: Mapping[str, Mapping[str, str]],
     task: str | None = None,
@@ -117,7 +116,7 @@ def compare(
     """Compares fingerprints with the certificates.
 
     Args:
-        image_set: Name of the image set.
+        image_set: Says where its certificate is.
         declared: Variant that the source says it is.
         fingerprints: By split, the sha256 of ``keys`` and, where a task is given, of ``labels``.
         task: Name of the task that the labels belong to.
@@ -125,8 +124,8 @@ def compare(
         parts: By split of another length than the certified ones, what it holds of them.
         archives: Whether the files that the data were read from are the published ones.
     """
-    certified = _certificates()["image_sets"].get(image_set, {})
-    labels = _certificates()["tasks"].get(task, {})
+    certified = _certificate(image_set)
+    labels = certified.get("labels", {}).get(task, {})
     # What is known about one variant says nothing about another.
     known = certified.get("keys", {}) if certified.get("variant") == declared else {}
     keys_found = {
@@ -148,7 +147,14 @@ def compare(
         if known and part.labels is not None and labels_found.get(split) == "unknown":
             labels_found[split] = _verdict(part.labels, labels.get(part.of))
     return Certificate(
-        image_set, declared, certified.get("variant"), keys_found, labels_found, nameless, stands_for, archives
+        image_set.positional,
+        declared,
+        certified.get("variant"),
+        keys_found,
+        labels_found,
+        nameless,
+        stands_for,
+        archives,
     )
 
 
@@ -185,12 +191,15 @@ def places(split: Sequence[Slice], certified: Sequence[Slice]) -> tuple[NDArray[
     return np.concatenate(here), np.concatenate(there)
 
 
-@cache
-def certified_order(image_set: str) -> Mapping[str, Sequence[str]]:
+def certified_order(image_set: ImageSet) -> Mapping[str, Sequence[str]]:
     """Returns the keys of train800 and val200 in order, as they are published."""
-    path = resources.files("vtab_harness.datasets") / image_set / "order.txt"
+    return _order(image_set.certificate)
+
+
+@cache
+def _order(package: str) -> Mapping[str, Sequence[str]]:
     found: dict[str, list[str]] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in resources.files(package).joinpath("order.txt").read_text(encoding="utf-8").splitlines():
         if line.startswith("# "):
             keys = found.setdefault(line.removeprefix("# "), [])
         else:
@@ -198,9 +207,9 @@ def certified_order(image_set: str) -> Mapping[str, Sequence[str]]:
     return found
 
 
-def origin(image_set: str, split: str) -> str | None:
+def origin(image_set: ImageSet, split: str) -> str | None:
     """Returns where the certificate of a split's keys comes from, in words; None where there is none."""
-    found = _certificates()["image_sets"].get(image_set, {}).get("keys", {}).get(split)
+    found = _certificate(image_set).get("keys", {}).get(split)
     return None if found is None else str(found["from"])
 
 
@@ -210,8 +219,12 @@ def _verdict(found: str | None, known: Mapping[str, str] | None) -> Verdict:
     return "exact" if found == known["sha256"] else "differs"
 
 
+def _certificate(image_set: ImageSet) -> Mapping[str, Any]:
+    return _loaded(image_set.certificate) if image_set.certificate else {}
+
+
 @cache
-def _certificates() -> Mapping[str, Any]:
-    text = resources.files("vtab_harness.prepared").joinpath("certificates.json").read_text(encoding="utf-8")
+def _loaded(package: str) -> Mapping[str, Any]:
+    text = resources.files(package).joinpath("certificate.json").read_text(encoding="utf-8")
     loaded: Mapping[str, Any] = json.loads(text)
     return loaded

@@ -11,7 +11,7 @@ from vtab_harness.api.data import ImageSet, Source
 from vtab_harness.api.errors import DataError, NotFoundError
 from vtab_harness.formats.locate import archives_in
 from vtab_harness.formats.tfds.directory import find_directory
-from vtab_harness.prepared.certificates import EXACT, POSITIONAL, UNVERIFIED
+from vtab_harness.prepared.certificates import EXACT, UNVERIFIED
 from vtab_harness.prepared.choice import open_source
 from vtab_harness.prepared.prepare_subsets import selections, with_selections
 from vtab_harness.prepared.prepared_set import SPLITS, PreparedSet, prepared_folder
@@ -103,7 +103,7 @@ def look(image_set: ImageSet, roots: Sequence[Path]) -> Holding:
 
 
 def _consequence(image_set: ImageSet) -> str:
-    if image_set.name in POSITIONAL:
+    if image_set.positional:
         return f"What can be read of it is used, and results are stamped {UNVERIFIED}."
     return "What can be read of it is used, and certified as far as its examples have the published names."
 
@@ -113,11 +113,11 @@ def doubt_of(prepared: PreparedSet) -> str:
 
     That keys or labels differ from the certificates is not among it.
     """
-    name = prepared.image_set.name
+    name, positional = prepared.image_set.name, prepared.image_set.positional
     again = f"delete {prepared.folder}, and prepare it again."
     if others := prepared.other_archives:
         # Where keys are names, they are certified whatever file they came in.
-        meaning = f"results are stamped {UNVERIFIED}" if name in POSITIONAL else "only its keys are certified"
+        meaning = f"results are stamped {UNVERIFIED}" if positional else "only its keys are certified"
         verb = "is not the published file of its name" if len(others) == 1 else "are not the published files"
         return (
             f"{name} was prepared from {', '.join(others)}, which {verb}: {meaning}.\n"

@@ -228,7 +228,7 @@ class PreparedSet:
     ) -> Certificate:
         parts = self._certified_parts(rule)
         archives = compare_files(self.image_set, self._archives)
-        return compare(self.image_set.name, self.variant, prints, task, self.nameless, parts, archives)
+        return compare(self.image_set, self.variant, prints, task, self.nameless, parts, archives)
 
     @property
     def _archives(self) -> list[ArchiveRecord]:

@@ -1,4 +1,4 @@
-"""Rebuilds ``vtab_harness/prepared/certificates.json`` and the published orders from the facts.
+"""Rebuilds ``certificate.json`` and ``order.txt`` of VTAB-1k's image sets from the facts.
 
 Usage: ``python make_certificates.py FACTS``, where FACTS holds ``golden_order.json`` and ``golden_order_more.json``:
 keys and labels of VTAB-1k's splits as hashes, and in full for train800 and val200.
@@ -25,20 +25,10 @@ from vtab_harness.formats.example_order import example_order, keys_fingerprint
 from vtab_harness.prepared.prepared_set import SPLITS
 
 ROOT = Path(__file__).parents[3]
-CERTIFICATES = ROOT / "vtab_harness" / "prepared" / "certificates.json"
 DATASETS = ROOT / "vtab_harness" / "datasets"
 
 GOLDEN, RULE, CONFIRMED = "golden list", "computed by the rule", "confirmed by an independent list"
 LEARNED_FROM = ("train800", "val200")
-ABOUT = (
-    "sha256 of the newline-joined keys (per image set) and labels (per task, as decimals) of VTAB-1k's splits, in"
-    " example order. 'golden list': taken from published keys and labels; 'computed by the rule': computed here from"
-    " the keys that the publisher's naming or numbering gives; 'confirmed by an independent list': the file names that"
-    " Visual Prompt Tuning published, written by TFDS 4.4 from real data, are the same; 'taken from an independent"
-    " list': from those alone, so they confirm nothing further. Where keys are mere positions, they fix which examples"
-    " are meant, not that the files are the published ones: that is what the archives' sha256 are for."
-)
-
 GOLDEN_NAMES = {"dsprites_location": "dsprites_loc", "dsprites_orientation": "dsprites_ori"}
 # Which lists were compared stands in golden_order.md.
 COMPARED = {
@@ -147,31 +137,36 @@ def main(facts: Path) -> None:
     golden: dict[str, Any] = {}
     for name in ("golden_order.json", "golden_order_more.json"):
         golden |= json.loads((facts / name).read_text(encoding="utf-8"))
-    sets: dict[str, Any] = {}
-    tasks: dict[str, Any] = {}
+    made: dict[str, dict[str, Any]] = {}
     for task in map(registry.tasks.get, SUITE.tasks):
         image_set = task.image_set
         given = golden.get(GOLDEN_NAMES.get(task.name, task.name), {})
         computed = by_rule(image_set)
-        keys = computed | {split: list(map(str, given[split]["all"])) for split in LEARNED_FROM if split in given}
-        tasks[task.name] = label_certificates(task, computed, given)
-        if image_set.name in sets:
+        labels = {task.name: found} if (found := label_certificates(task, computed, given)) else {}
+        if image_set.name in made:
+            made[image_set.name]["labels"] |= labels
             continue
-        found = {}
-        for split in SPLITS:
-            rule = keys_fingerprint(computed[split]) if split in computed else None
-            found[split] = certificate(image_set.name, split, given.get(split, {}).get("sha256"), rule)
-        variant = Caltech101.variant if image_set.name == "caltech101" else "vtab-1k"
-        sets[image_set.name] = {"variant": variant, "keys": {split: one for split, one in found.items() if one}}
+        keys = computed | {split: list(map(str, given[split]["all"])) for split in LEARNED_FROM if split in given}
+        rules = {split: keys_fingerprint(computed[split]) for split in computed}
+        of_keys = {
+            split: certificate(image_set.name, split, given.get(split, {}).get("sha256"), rules.get(split))
+            for split in SPLITS
+        }
+        made[image_set.name] = {
+            "variant": Caltech101.variant if image_set.name == "caltech101" else "vtab-1k",
+            "keys": {split: one for split, one in of_keys.items() if one},
+            "labels": labels,
+        }
         lines = []
         for split in LEARNED_FROM:
-            assert keys_fingerprint(keys[split]) == sets[image_set.name]["keys"][split]["sha256"], (task.name, split)
+            assert keys_fingerprint(keys[split]) == made[image_set.name]["keys"][split]["sha256"], (task.name, split)
             lines += [f"# {split}", *keys[split]]
         path = DATASETS / image_set.name / "order.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    whole = {"about": ABOUT, "image_sets": sets, "tasks": {name: found for name, found in tasks.items() if found}}
-    CERTIFICATES.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+    for name, found in made.items():
+        path = DATASETS / name / "certificate.json"
+        path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

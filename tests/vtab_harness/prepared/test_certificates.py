@@ -22,7 +22,9 @@ from vtab_harness.prepared.prepared_set import SPLITS, prepare
 
 TASKS = [registry.tasks.get(name) for name in SUITE.tasks]
 SETS = {task.image_set.name: task.image_set for task in TASKS}
-SHIPPED: dict[str, Any] = json.loads(make_certificates.CERTIFICATES.read_text())
+SHIPPED: dict[str, dict[str, Any]] = {
+    name: json.loads((make_certificates.DATASETS / name / "certificate.json").read_text()) for name in SETS
+}
 
 
 def published(name: str) -> dict[str, list[str]]:
@@ -40,13 +42,13 @@ def test_published_order_is_the_certified_one(name: str) -> None:
     found = published(name)
     assert {split: len(keys) for split, keys in found.items()} == {"train800": 800, "val200": 200}
     assert len({(split, key) for split, keys in found.items() for key in keys}) == 1000
-    variant = SHIPPED["image_sets"][name]["variant"]
+    image_set, variant = SETS[name], SHIPPED[name]["variant"]
     prints = {split: {"keys": keys_fingerprint(keys)} for split, keys in found.items()}
-    certificate = compare(name, variant, prints, archives="exact")
+    certificate = compare(image_set, variant, prints, archives="exact")
     assert certificate.keys == dict.fromkeys(LEARNED_FROM, "exact")
     assert stamp(certificate) == variant
     swapped = {"train800": {"keys": keys_fingerprint([*found["train800"][1::-1], *found["train800"][2:]])}}
-    assert compare(name, variant, swapped).keys == {"train800": "differs"}
+    assert compare(image_set, variant, swapped).keys == {"train800": "differs"}
 
 
 def test_published_orders_are_small() -> None:
@@ -57,16 +59,16 @@ def test_published_orders_are_small() -> None:
 
 
 def test_every_certificate_says_where_it_comes_from() -> None:
-    assert set(SHIPPED["image_sets"]) == set(SETS)
-    assert set(SHIPPED["tasks"]) <= set(SUITE.tasks)
-    parts = [found["keys"] for found in SHIPPED["image_sets"].values()] + list(SHIPPED["tasks"].values())
-    for part in parts:
+    for name, found in SHIPPED.items():
+        assert SETS[name].certificate == f"vtab_harness.datasets.{name}"
+        assert set(found["labels"]) <= {task.name for task in TASKS if task.image_set.name == name}
+    for part in [part for found in SHIPPED.values() for part in (found["keys"], *found["labels"].values())]:
         for split, one in part.items():
             assert split in SPLITS
             assert one.keys() == {"sha256", "from"}
             assert one["from"].startswith(("golden list", "computed by the rule"))
-    assert origin("clevr", "val200") == "computed by the rule; confirmed by an independent list"
-    assert origin("dtd", "test") is None
+    assert origin(SETS["clevr"], "val200") == "computed by the rule; confirmed by an independent list"
+    assert origin(SETS["dtd"], "test") is None
 
 
 POSITIONAL = {"svhn_cropped": SvhnCropped, "smallnorb": SmallNorb, "patch_camelyon": PatchCamelyon}
@@ -87,11 +89,11 @@ def test_sources_give_the_certified_keys(name: str, tmp_path: Path) -> None:
     found = examples_by_split(image_set, source, SPLITS)
     keys = {split: source.keys(split) for split in image_set.sizes}
     prints = {split: {"keys": keys_fingerprint(keys[of][at] for of, at in found[split])} for split in SPLITS}
-    certificate = compare(name, source.variant, prints)
+    certificate = compare(image_set, source.variant, prints)
     assert certificate.keys == dict.fromkeys(SPLITS, "exact")
     # Any file of the right shape has the keys that are made up for it.
     assert certificate.exact == (() if name in POSITIONAL else SPLITS)
-    assert compare(name, source.variant, prints, archives="exact").exact == SPLITS
+    assert compare(image_set, source.variant, prints, archives="exact").exact == SPLITS
 
 
 def test_exact_data_is_stamped_vtab_1k(fresh: Path) -> None:
@@ -150,31 +152,31 @@ def test_data_that_claim_to_be_something_else_stay_so(fresh: Path) -> None:
 
 
 def test_without_a_certificate_nothing_is_vtab_1k(fresh: Path) -> None:
-    prepared = prepare(replace(cifar100("exact"), name="cifar1000"), [], fresh)
+    prepared = prepare(replace(cifar100("exact"), certificate=""), [], fresh)
     assert set(prepared.certificate().keys.values()) == {"unknown"}
     assert prepared.provenance.variant == "unverified"
 
 
 def test_vtab_1k_takes_both_train800_and_val200() -> None:
-    keys = {split: {"keys": one["sha256"]} for split, one in SHIPPED["image_sets"]["dmlab"]["keys"].items()}
-    assert stamp(compare("dmlab", "vtab-1k", keys)) == "vtab-1k"
-    assert stamp(compare("dmlab", "vtab-1k", keys | {"test": {"keys": "of no certificate"}})) == "vtab-1k"
-    assert stamp(compare("dmlab", "vtab-1k", {"train800": keys["train800"]})) == "unverified"
-    assert stamp(compare("dmlab", "vtab-1k", keys | {"val200": keys["train800"]})) == "unverified"
+    keys = {split: {"keys": one["sha256"]} for split, one in SHIPPED["dmlab"]["keys"].items()}
+    assert stamp(compare(SETS["dmlab"], "vtab-1k", keys)) == "vtab-1k"
+    assert stamp(compare(SETS["dmlab"], "vtab-1k", keys | {"test": {"keys": "of no certificate"}})) == "vtab-1k"
+    assert stamp(compare(SETS["dmlab"], "vtab-1k", {"train800": keys["train800"]})) == "unverified"
+    assert stamp(compare(SETS["dmlab"], "vtab-1k", keys | {"val200": keys["train800"]})) == "unverified"
 
 
 def test_other_labels_are_unverified() -> None:
-    keys = SHIPPED["image_sets"]["dsprites"]["keys"]
-    labels = SHIPPED["tasks"]["dsprites_location"]
+    keys = SHIPPED["dsprites"]["keys"]
+    labels = SHIPPED["dsprites"]["labels"]["dsprites_location"]
     prints = {split: {"keys": keys[split]["sha256"], "labels": labels[split]["sha256"]} for split in SPLITS}
-    right = compare("dsprites", "vtab-1k", prints, "dsprites_location", archives="exact")
+    right = compare(SETS["dsprites"], "vtab-1k", prints, "dsprites_location", archives="exact")
     assert right.labels == dict.fromkeys(SPLITS, "exact")
     assert stamp(right) == "vtab-1k"
-    wrong = compare("dsprites", "vtab-1k", prints, "dsprites_orientation", archives="exact")
+    wrong = compare(SETS["dsprites"], "vtab-1k", prints, "dsprites_orientation", archives="exact")
     assert wrong.differing == tuple(f"labels of {split}" for split in SPLITS)
     assert wrong.exact == ()
     assert stamp(wrong) == "unverified"
-    unknown = compare("dsprites", "vtab-1k", prints, archives="exact")
+    unknown = compare(SETS["dsprites"], "vtab-1k", prints, archives="exact")
     assert stamp(unknown) == "vtab-1k", "labels of an unknown task are not compared"
 
 
@@ -185,20 +187,20 @@ def test_keys_that_only_count_are_not_compared(fresh: Path) -> None:
 
 
 def test_labels_certify_where_there_are_no_keys() -> None:
-    labels = SHIPPED["tasks"]["eurosat"]
+    labels = SHIPPED["eurosat"]["labels"]["eurosat"]
     prints = {split: {"keys": "of stand-ins", "labels": labels[split]["sha256"]} for split in SPLITS}
-    by_labels = compare("eurosat", "vtab-1k", prints, "eurosat", nameless=True)
+    by_labels = compare(SETS["eurosat"], "vtab-1k", prints, "eurosat", nameless=True)
     assert (by_labels.exact, stamp(by_labels)) == (SPLITS, "vtab-1k")
     for task in ("resisc45", "no such task"):
-        assert stamp(compare("eurosat", "vtab-1k", prints, task, nameless=True)) == "unverified"
+        assert stamp(compare(SETS["eurosat"], "vtab-1k", prints, task, nameless=True)) == "unverified"
 
 
 def test_at_least_17_tasks_certify_what_is_learned_from() -> None:
     certified = [
         task.name
         for task in TASKS
-        if SHIPPED["image_sets"][task.image_set.name]["variant"] == "vtab-1k"
-        and set(LEARNED_FROM) <= set(SHIPPED["image_sets"][task.image_set.name]["keys"])
+        if SHIPPED[task.image_set.name]["variant"] == "vtab-1k"
+        and set(LEARNED_FROM) <= set(SHIPPED[task.image_set.name]["keys"])
     ]
     assert set(SUITE.tasks) - set(certified) == {"caltech101"}
 
@@ -208,12 +210,13 @@ def test_script_rebuilds_what_is_shipped(tmp_path: Path, shared_data: Path, monk
     facts = shared_data.parent / "facts"
     if not facts.is_dir():
         pytest.skip("no facts beside the checkout")
-    monkeypatch.setattr(make_certificates, "CERTIFICATES", tmp_path / "certificates.json")
+    folder = make_certificates.DATASETS
+    shipped = {path.relative_to(folder): path.read_bytes() for path in made_files(folder)}
+    assert len(shipped) == 2 * len(SETS)
     monkeypatch.setattr(make_certificates, "DATASETS", tmp_path)
-    shipped = {path.parent.name: path.read_bytes() for path in DATASETS_PATH.glob("*/order.txt")}
     make_certificates.main(facts)
-    assert (tmp_path / "certificates.json").read_bytes() == SHIPPED_PATH.read_bytes()
-    assert {path.parent.name: path.read_bytes() for path in tmp_path.glob("*/order.txt")} == shipped
+    assert {path.relative_to(tmp_path): path.read_bytes() for path in made_files(tmp_path)} == shipped
 
 
-SHIPPED_PATH, DATASETS_PATH = make_certificates.CERTIFICATES, make_certificates.DATASETS
+def made_files(folder: Path) -> list[Path]:
+    return [*folder.glob("*/certificate.json"), *folder.glob("*/order.txt")]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from vtab_harness.api.errors import DataError
 from vtab_harness.api.tasks import Task
 from vtab_harness.datasets import cifar100 as cifar100_declared
 from vtab_harness.formats.example_order import keys_fingerprint
-from vtab_harness.prepared import certificates, inventory
+from vtab_harness.prepared import inventory
 from vtab_harness.prepared.prepare_subsets import LearningSet, prepare_learning
 from vtab_harness.prepared.prepared_set import PreparedSet, prepare
 from vtab_harness.prepared.subsets import TrainExamples
@@ -173,7 +174,7 @@ def test_test_images_alone_or_half_of_it_prove_nothing(tmp_path: Path) -> None:
         assert PreparedSet(images, prepared.folder, splits).provenance.variant == "unverified"
 
 
-def test_labels_of_whole_splits_are_compared(tiny_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_labels_of_whole_splits_are_compared(tiny_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where keys only count examples, the labels of the first 800 and 200 decide, if they are there."""
     task = replace(cifar100_declared.TASK, image_set=cifar100("nameless"))
     official = prepare_learning([task], TrainExamples(), (), tiny_cache / "nameless")[task.name].prepared
@@ -181,9 +182,13 @@ def test_labels_of_whole_splits_are_compared(tiny_cache: Path, monkeypatch: pyte
         split: {"sha256": keys_fingerprint(official.labels(split, task.label).tolist()), "from": ""}
         for split in ("train800", "val200")
     }
-    shipped = certificates._certificates()
-    changed = {**shipped, "tasks": {**shipped["tasks"], "cifar100": labels}}
-    monkeypatch.setattr(certificates, "_certificates", lambda: changed)
+    folder = tmp_path / "certified_labels"
+    shutil.copytree(Path(str(cifar100_declared.__file__)).parent, folder, ignore=shutil.ignore_patterns("*.py*"))
+    shipped = json.loads((folder / "certificate.json").read_text())
+    (folder / "certificate.json").write_text(json.dumps(shipped | {"labels": {"cifar100": labels}}))
+    (folder / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    task = replace(task, image_set=replace(task.image_set, certificate="certified_labels"))
     for text, variant in (("3000", "vtab-1k"), ("100", "unverified")):
         found = prepare_learning([task], TrainExamples.parse(text), (), tiny_cache / "nameless")[task.name]
         assert found.prepared.task_provenance(task.label, task.name).variant == variant

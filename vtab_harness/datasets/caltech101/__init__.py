@@ -59,6 +59,7 @@ IMAGE_SET = ImageSet(
         " Bayesian Approach Tested on 101 Object Categories. CVPR Workshop, 2004."
     ),
     licence="as stated on the page of the archive",
+    certificate=__name__,
     tfds="caltech101",
     tfds_columns=TfdsColumns(
         "3.",

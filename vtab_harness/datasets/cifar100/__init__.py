@@ -32,6 +32,8 @@ IMAGE_SET = ImageSet(
     ),
     citation="A. Krizhevsky: Learning Multiple Layers of Features from Tiny Images. University of Toronto, 2009.",
     licence="as stated on the page of the archive",
+    positional=True,
+    certificate=__name__,
     tfds="cifar100",
     tfds_columns=TfdsColumns("3.", ("label", "coarse_label"), key="id", key_of=number_in_id),
     community=(CommunityFolder("cifar", "label", range(100)),),

@@ -51,6 +51,7 @@ IMAGE_SET = ImageSet(
         " Dataset for Compositional Language and Elementary Visual Reasoning. CVPR, 2017."
     ),
     licence="as stated on the page of the archive",
+    certificate=__name__,
     tfds="clevr",
     tfds_columns=TfdsColumns("3.", (), key="file_name", computed={"count": _count, "distance": _distance}),
     community=(

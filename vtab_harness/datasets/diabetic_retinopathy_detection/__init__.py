@@ -39,6 +39,7 @@ IMAGE_SET = ImageSet(
         " 2015."
     ),
     licence="the rules of the Kaggle competition",
+    certificate=__name__,
     tfds="diabetic_retinopathy_detection/btgraham-300",
     tfds_columns=TfdsColumns("3.", key="name"),
     community=(CommunityFolder("diabetic_retinopathy", "label", range(5)),),

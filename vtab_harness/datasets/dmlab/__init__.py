@@ -36,6 +36,7 @@ IMAGE_SET = ImageSet(
         " arXiv:1910.04867, 2019."
     ),
     licence="as stated on the page of the archive",
+    certificate=__name__,
     tfds="dmlab",
     tfds_columns=TfdsColumns("2.", key="filename"),
     community=(CommunityFolder("dmlab", "label", range(6)),),

@@ -46,6 +46,8 @@ IMAGE_SET = ImageSet(
         " https://github.com/deepmind/dsprites-dataset, 2017."
     ),
     licence="as stated on the page of the file",
+    positional=True,
+    certificate=__name__,
     tfds="dsprites",
     tfds_columns=TfdsColumns(
         "2.",

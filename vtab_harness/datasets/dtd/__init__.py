@@ -33,6 +33,7 @@ IMAGE_SET = ImageSet(
     ),
     citation=("M. Cimpoi, S. Maji, I. Kokkinos, S. Mohamed, A. Vedaldi: Describing Textures in the Wild. CVPR, 2014."),
     licence="as stated on the page of the archive",
+    certificate=__name__,
     tfds="dtd",
     tfds_columns=TfdsColumns("3.", key="file_name"),
     community=(CommunityFolder("dtd", "label", range(47)),),

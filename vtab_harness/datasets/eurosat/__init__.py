@@ -37,6 +37,7 @@ IMAGE_SET = ImageSet(
         " and Land Cover Classification. arXiv:1709.00029, 2017."
     ),
     licence="as stated on the page of the archive",
+    certificate=__name__,
     tfds="eurosat/rgb",
     tfds_columns=TfdsColumns("2.", key="filename", key_of=class_and_file, misordered="tfds-absolute-path"),
     community=(CommunityFolder("eurosat", "label", range(10)),),

@@ -65,6 +65,7 @@ IMAGE_SET = ImageSet(
         " 2012."
     ),
     licence="as stated on the page of the archive",
+    certificate=__name__,
     tfds="kitti",
     tfds_columns=TfdsColumns("3.", (), key="image/file_name", computed={"vehicle_distance": _closest_vehicle}),
     community=(CommunityFolder("kitti", "vehicle_distance", (4.0, 14.0, 40.0, 1000.0)),),

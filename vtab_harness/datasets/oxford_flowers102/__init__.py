@@ -49,6 +49,7 @@ IMAGE_SET = ImageSet(
         "M.-E. Nilsback, A. Zisserman: Automated Flower Classification over a Large Number of Classes. ICVGIP, 2008."
     ),
     licence="as stated on the page of the archive",
+    certificate=__name__,
     tfds="oxford_flowers102",
     tfds_columns=TfdsColumns("2.", key="file_name"),
     community=(CommunityFolder("oxford_flowers102", "label", range(102)),),

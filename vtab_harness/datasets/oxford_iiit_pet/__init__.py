@@ -40,6 +40,7 @@ IMAGE_SET = ImageSet(
     ),
     citation=("O. M. Parkhi, A. Vedaldi, A. Zisserman, C. V. Jawahar: Cats and Dogs. CVPR, 2012."),
     licence="as stated on the page of the archive",
+    certificate=__name__,
     tfds="oxford_iiit_pet",
     # From version 4 on, a few damaged JPEGs are stored anew: other pixels.
     tfds_columns=TfdsColumns("3.", key="file_name"),

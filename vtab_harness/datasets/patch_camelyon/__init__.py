@@ -72,6 +72,8 @@ IMAGE_SET = ImageSet(
         " MICCAI, 2018."
     ),
     licence="as stated on the page of the files",
+    positional=True,
+    certificate=__name__,
     tfds="patch_camelyon",
     tfds_columns=TfdsColumns("2.", key="id"),
     community=(CommunityFolder("patch_camelyon", "label", range(2)),),

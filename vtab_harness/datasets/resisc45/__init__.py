@@ -29,6 +29,7 @@ IMAGE_SET = ImageSet(
         " Proceedings of the IEEE 105(10), 2017."
     ),
     licence="as stated on the page of the archive",
+    certificate=__name__,
     tfds="resisc45",
     tfds_columns=TfdsColumns("3.", key="filename", key_of=class_and_file, misordered="tfds-absolute-path"),
     community=(CommunityFolder("resisc45", "label", range(45)),),

@@ -73,6 +73,8 @@ IMAGE_SET = ImageSet(
         " Lighting. CVPR, 2004."
     ),
     licence="as stated on the page of the files",
+    positional=True,
+    certificate=__name__,
     tfds="smallnorb",
     tfds_columns=TfdsColumns(
         "2.", ("label_category", "instance", "label_elevation", "label_azimuth", "label_lighting"), channels=1

@@ -46,6 +46,7 @@ IMAGE_SET = ImageSet(
         " to Zoo. CVPR, 2010."
     ),
     licence="as stated on the page of the archive",
+    certificate=__name__,
     tfds="sun397/tfds",
     tfds_columns=TfdsColumns("4.", key="file_name", skipped={"train": "/t/track/outdoor/sun_aophkoiosslinihb.jpg"}),
     community=(CommunityFolder("sun397", "label", range(397)),),

@@ -44,6 +44,8 @@ IMAGE_SET = ImageSet(
         " Unsupervised Feature Learning. NIPS Workshop on Deep Learning and Unsupervised Feature Learning, 2011."
     ),
     licence="as stated on the page of the files",
+    positional=True,
+    certificate=__name__,
     tfds="svhn_cropped",
     tfds_columns=TfdsColumns("3.", key="id", key_of=number_in_id),
     community=(CommunityFolder("svhn", "label", range(10)),),
