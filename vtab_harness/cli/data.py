@@ -90,6 +90,7 @@ def prepare(
     from vtab_harness.cli.data_progress import PrepareProgress
     from vtab_harness.fetch.tfds import build, tensorflow_datasets
     from vtab_harness.formats.progress import listening
+    from vtab_harness.prepared.certify import provenance
     from vtab_harness.prepared.inventory import doubt_of
     from vtab_harness.prepared.prepared_set import SPLITS
     from vtab_harness.prepared.prepared_set import prepare as prepare_set
@@ -120,7 +121,7 @@ def prepare(
                 typer.secho("Interrupted. Give the same command again: finished sets are kept.", fg="yellow", err=True)
                 raise typer.Exit(INTERRUPTED) from None
             else:
-                progress.finished(found.provenance.variant)
+                progress.finished(provenance(found).variant)
                 doubts.append(doubt_of(found))
     for doubt in filter(None, doubts):
         typer.secho(doubt, fg="yellow", err=True)

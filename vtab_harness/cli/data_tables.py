@@ -15,6 +15,7 @@ from vtab_harness.api.tasks import Task
 from vtab_harness.cli.tables import make_table, show
 from vtab_harness.formats.progress import in_words
 from vtab_harness.prepared.certificates import EXACT, origin
+from vtab_harness.prepared.certify import certify, provenance
 from vtab_harness.prepared.inventory import Holding, survey
 from vtab_harness.prepared.prepared_set import SPLITS, PreparedSet
 
@@ -55,7 +56,7 @@ def _row(task: Task, holding: Holding) -> dict[str, Any]:
         "bytes": holding.bytes,
         "problem": holding.problem or None,
         "doubt": holding.doubt or None,
-        "archives": None if prepared is None else prepared.certificate().archives,
+        "archives": None if prepared is None else certify(prepared).archives,
         "fetch": to_fetch(holding),
     }
 
@@ -72,13 +73,13 @@ def _source(holding: Holding) -> str:
 
 def stamped(prepared: PreparedSet, task: Task | None = None) -> str:
     """Returns the variant that records of this data carry."""
-    found = prepared.provenance if task is None else prepared.task_provenance(task.label, task.name)
+    found = provenance(prepared) if task is None else provenance(prepared, task.label, task.name)
     return found.variant
 
 
 def certified(prepared: PreparedSet, task: Task | None = None) -> str:
     """Returns in words which splits are certified, and what differs."""
-    certificate = prepared.certificate(task)
+    certificate = certify(prepared, task)
     if certificate.certified != certificate.declared:
         return "no certificate"
     if certificate.untold and not certificate.differing:

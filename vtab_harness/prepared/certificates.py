@@ -12,14 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vtab_harness.api.data import ImageSet, Slice
-
-Verdict = Literal["exact", "differs", "unknown"]
+from vtab_harness.prepared.checksums import Verdict
 
 EXACT = "vtab-1k"
 """The variant of data that are VTAB-1k to the example."""

@@ -13,11 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from typing import Literal, Protocol, Self, runtime_checkable
 
 from vtab_harness.api.data import Archive, ImageSet, Source
-from vtab_harness.prepared.certificates import Verdict
 from vtab_harness.prepared.manifest import ArchiveRecord, Manifest
+
+Verdict = Literal["exact", "differs", "unknown"]
 
 _CHUNK = 1 << 22
 

@@ -12,6 +12,7 @@ from vtab_harness.api.errors import DataError, NotFoundError
 from vtab_harness.formats.locate import archives_in
 from vtab_harness.formats.tfds.directory import find_directory
 from vtab_harness.prepared.certificates import EXACT, UNVERIFIED
+from vtab_harness.prepared.certify import certify, other_archives
 from vtab_harness.prepared.choice import open_source
 from vtab_harness.prepared.prepare_subsets import selections, with_selections
 from vtab_harness.prepared.prepared_set import SPLITS, PreparedSet, prepared_folder
@@ -115,7 +116,7 @@ def doubt_of(prepared: PreparedSet) -> str:
     """
     name, positional = prepared.image_set.name, prepared.image_set.positional
     again = f"delete {prepared.folder}, and prepare it again."
-    if others := prepared.other_archives:
+    if others := other_archives(prepared):
         # Where keys are names, they are certified whatever file they came in.
         meaning = f"results are stamped {UNVERIFIED}" if positional else "only its keys are certified"
         verb = "is not the published file of its name" if len(others) == 1 else "are not the published files"
@@ -123,7 +124,7 @@ def doubt_of(prepared: PreparedSet) -> str:
             f"{name} was prepared from {', '.join(others)}, which {verb}: {meaning}.\n"
             f"  To replace it, put the published file there, {again}"
         )
-    if prepared.variant == EXACT and prepared.certificate().untold:
+    if prepared.variant == EXACT and certify(prepared).untold:
         return (
             f"{name} was not prepared from the published files as they are, but from unpacked ones, from a directory of"
             f" TFDS,\n  or by an earlier version that did not compare them. Keys are positions: results are stamped"

@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +22,11 @@ from platformdirs import user_cache_path
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from vtab_harness.api.data import Images, ImageSet, Pixels, Provenance
+from vtab_harness.api.data import Images, ImageSet, Pixels
 from vtab_harness.api.errors import DataError, StorageError
-from vtab_harness.api.identity import DataIdentity, SplitIdentity
 from vtab_harness.api.labels import LabelRule
-from vtab_harness.api.tasks import Task
 from vtab_harness.formats.example_order import keys_fingerprint
 from vtab_harness.formats.progress import report
-from vtab_harness.prepared.certificates import (
-    LEARNED_FROM,
-    STAND_IN,
-    Certificate,
-    CertifiedPart,
-    compare,
-    places,
-    stamp,
-)
-from vtab_harness.prepared.checksums import compare_files, differing_files, read_files
 from vtab_harness.prepared.choice import Choice, choose
 from vtab_harness.prepared.manifest import (
     ANNOTATIONS,
@@ -47,7 +34,6 @@ from vtab_harness.prepared.manifest import (
     MANIFEST,
     PIXELS,
     SHAPES,
-    ArchiveRecord,
     Manifest,
     damaged,
     pixel_fingerprint,
@@ -123,7 +109,8 @@ class PreparedSet:
     Attributes:
         image_set: The declaration.
         folder: Holds one folder a split.
-        variant: Variant of the source, which its folder is named after; see `provenance` for what was verified of it.
+        variant: Variant of the source, which its folder is named after; `vtab_harness.prepared.certify` says what was
+            verified of it.
         manifests: By split, what was prepared.
     """
 
@@ -136,7 +123,6 @@ class PreparedSet:
         self.image_set = image_set
         self.folder = folder
         self.variant = folder.name
-        self._identities: dict[str, DataIdentity] = {}
         self.manifests = {split: Manifest.load(folder / split) for split in splits}
         for split, manifest in self.manifests.items():
             manifest.check(folder / split, image_set)
@@ -183,90 +169,13 @@ class PreparedSet:
         except (OSError, ValueError) as error:
             raise damaged(folder, f"has no readable {KEYS}: {error}") from error
 
-    @cached_property
-    def nameless(self) -> bool:
-        """Whether the source could not tell the keys, only count examples."""
-        return any(key.startswith(STAND_IN) for split in self.manifests for key in self.keys(split)[:1])
-
-    @property
-    def provenance(self) -> Provenance:
-        """Which data these are, apart from labels; the variant is the one that the certificates leave."""
-        return self._provenance(self._prints(None), None)
-
-    def task_provenance(self, rule: LabelRule, task: str | None = None) -> Provenance:
-        """Which data these are, with the labels of a task.
-
-        Args:
-            rule: Its label rule.
-            task: Its name, under which labels may be certified.
-        """
-        return self._provenance(self._prints(rule), task, rule)
-
-    def identity(self, task: Task) -> DataIdentity:
-        """Returns which data these are for a task: its variant, and the keys, labels and pixels of every split."""
-        if task.name not in self._identities:
-            found = self.task_provenance(task.label, task.name)
-            splits = {split: SplitIdentity(**prints) for split, prints in found.fingerprints.items()}
-            self._identities[task.name] = DataIdentity(found.image_set, found.version, found.variant, splits)
-        return self._identities[task.name]
-
-    def _provenance(
-        self, prints: Mapping[str, Mapping[str, str]], task: str | None, rule: LabelRule | None = None
-    ) -> Provenance:
-        stamped = stamp(self._compared(prints, task, rule))
-        return Provenance(self.image_set.name, self.image_set.version, stamped, prints)
-
-    def _prints(self, rule: LabelRule | None) -> dict[str, dict[str, str]]:
+    def fingerprints(self, rule: LabelRule | None = None) -> dict[str, dict[str, str]]:
+        """Returns, by split, the sha256 (hex) of ``keys`` and ``pixels``, and under a label rule that of ``labels``."""
         prints = {split: {"keys": m.keys, "pixels": m.pixels} for split, m in self.manifests.items()}
         if rule is not None:
             for split, parts in prints.items():
                 parts["labels"] = keys_fingerprint(self.labels(split, rule).tolist())
         return prints
-
-    def _compared(
-        self, prints: Mapping[str, Mapping[str, str]], task: str | None, rule: LabelRule | None
-    ) -> Certificate:
-        parts = self._certified_parts(rule)
-        archives = compare_files(self.image_set, self._archives)
-        return compare(self.image_set, self.variant, prints, task, self.nameless, parts, archives)
-
-    @property
-    def _archives(self) -> list[ArchiveRecord]:
-        return read_files(list(self.manifests.values()))
-
-    @property
-    def other_archives(self) -> list[str]:
-        """Names of files that this was prepared from and that are not the published ones of these names."""
-        return differing_files(self.image_set, self._archives)
-
-    def _certified_parts(self, rule: LabelRule | None) -> dict[str, CertifiedPart]:
-        """Returns, where train800 and val200 were not prepared themselves, what other splits hold of them."""
-        parts: dict[str, CertifiedPart] = {}
-        declared = self.image_set.splits
-        if set(LEARNED_FROM) & set(self.manifests) or not set(LEARNED_FROM) <= set(declared):
-            return parts
-        for split in self.manifests:
-            for certified in LEARNED_FROM:
-                here, there = places(declared[split], declared[certified])
-                if len(here) == 0:
-                    continue
-                keys = self.keys(split)
-                whole = np.array_equal(there, np.arange(self.image_set.size(certified)))
-                labels = keys_fingerprint(self.labels(split, rule)[here].tolist()) if whole and rule else None
-                parts[split] = CertifiedPart(certified, there, [keys[row] for row in here.tolist()], labels)
-        return parts
-
-    def certificate(self, task: Task | None = None) -> Certificate:
-        """Compares the splits with the certificates that ship with the project.
-
-        Keys are taken from what was written down when they were prepared; `verify` says whether the files still hold
-        them.
-
-        Args:
-            task: Also compares the labels of this task.
-        """
-        rule, name = (None, None) if task is None else (task.label, task.name)
-        return self._compared(self._prints(rule), name, rule)
 
     def verify(self) -> None:
         """Reads everything again and compares it with what was written.

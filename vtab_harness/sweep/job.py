@@ -36,6 +36,7 @@ from vtab_harness.engine.memory import halving
 from vtab_harness.engine.resident import ResidentImages
 from vtab_harness.engine.stream import batches
 from vtab_harness.engine.workbench import Progress, Workbench, no_progress
+from vtab_harness.prepared.certify import data_identity
 from vtab_harness.prepared.prepare_subsets import LearningSet, find_learning, prepare_learning, split_names
 from vtab_harness.protocols.settings import build_protocol, identity
 from vtab_harness.store import Store, Unfinished
@@ -108,7 +109,7 @@ class JobRun:
         """Returns what makes a result of this job what it is."""
         return Identity(
             backbone=self.bench.backbone.identity(),
-            data=learning.prepared.identity(task),
+            data=data_identity(learning.prepared, task),
             task=TaskIdentity(task.name, task.version),
             protocol=identity(self.protocol),
             labels=LabelsIdentity(str(self.settings.train_examples)),

@@ -18,6 +18,7 @@ from vtab_harness.datasets.svhn_cropped.reader import SvhnCropped
 from vtab_harness.datasets.vtab_1k import SUITE
 from vtab_harness.formats.example_order import examples_by_split, keys_fingerprint
 from vtab_harness.prepared.certificates import LEARNED_FROM, compare, origin, stamp
+from vtab_harness.prepared.certify import certify, provenance
 from vtab_harness.prepared.prepared_set import SPLITS, prepare
 
 TASKS = [registry.tasks.get(name) for name in SUITE.tasks]
@@ -98,11 +99,11 @@ def test_sources_give_the_certified_keys(name: str, tmp_path: Path) -> None:
 
 def test_exact_data_is_stamped_vtab_1k(fresh: Path) -> None:
     prepared = prepare(cifar100("exact"), [], fresh)
-    assert prepared.certificate().keys == dict.fromkeys(SPLITS, "exact")
-    assert prepared.provenance.variant == "vtab-1k"
+    assert certify(prepared).keys == dict.fromkeys(SPLITS, "exact")
+    assert provenance(prepared).variant == "vtab-1k"
     task = replace(registry.tasks.get("cifar100"), image_set=prepared.image_set)
-    assert prepared.certificate(task).labels == dict.fromkeys(SPLITS, "unknown")
-    assert prepared.task_provenance(task.label, task.name).variant == "vtab-1k"
+    assert certify(prepared, task).labels == dict.fromkeys(SPLITS, "unknown")
+    assert provenance(prepared, task.label, task.name).variant == "vtab-1k"
 
 
 def test_right_keys_of_another_file_prove_nothing(fresh: Path) -> None:
@@ -117,9 +118,9 @@ def test_right_keys_of_another_file_prove_nothing(fresh: Path) -> None:
         replace(archive, name="another.zip"): "unknown",
     }.items():
         opened = prepare(replace(declared, archives=(other,)), [], fresh)
-        assert opened.certificate().archives == verdict
-        assert opened.provenance.variant == "unverified"
-    assert prepare(declared, [], fresh).provenance.variant == "vtab-1k"
+        assert certify(opened).archives == verdict
+        assert provenance(opened).variant == "unverified"
+    assert provenance(prepare(declared, [], fresh)).variant == "vtab-1k"
 
 
 @pytest.mark.parametrize("kept", [True, False])
@@ -133,28 +134,28 @@ def test_manifests_that_do_not_say_what_was_read(fresh: Path, kept: bool) -> Non
         del content["archives"]
     path.write_text(json.dumps(content))
     opened = prepare(cifar100("exact"), [], fresh)
-    assert opened.certificate().archives == ("exact" if kept else "unknown")
-    assert opened.provenance.variant == ("vtab-1k" if kept else "unverified")
+    assert certify(opened).archives == ("exact" if kept else "unknown")
+    assert provenance(opened).variant == ("vtab-1k" if kept else "unverified")
     opened.verify()
 
 
 def test_other_examples_are_unverified_and_keep_their_folder(fresh: Path) -> None:
     prepared = prepare(cifar100("shifted"), [], fresh)
-    assert prepared.certificate().differing == tuple(f"keys of {split}" for split in SPLITS)
-    assert prepared.provenance.variant == "unverified"
+    assert certify(prepared).differing == tuple(f"keys of {split}" for split in SPLITS)
+    assert provenance(prepared).variant == "unverified"
     assert prepared.variant == prepared.folder.name == "vtab-1k"
 
 
 def test_data_that_claim_to_be_something_else_stay_so(fresh: Path) -> None:
     prepared = prepare(cifar100("jpeg75"), [], fresh)
-    assert set(prepared.certificate().keys.values()) == {"unknown"}
-    assert prepared.provenance.variant == "jpeg75"
+    assert set(certify(prepared).keys.values()) == {"unknown"}
+    assert provenance(prepared).variant == "jpeg75"
 
 
 def test_without_a_certificate_nothing_is_vtab_1k(fresh: Path) -> None:
     prepared = prepare(replace(cifar100("exact"), certificate=""), [], fresh)
-    assert set(prepared.certificate().keys.values()) == {"unknown"}
-    assert prepared.provenance.variant == "unverified"
+    assert set(certify(prepared).keys.values()) == {"unknown"}
+    assert provenance(prepared).variant == "unverified"
 
 
 def test_vtab_1k_takes_both_train800_and_val200() -> None:
@@ -182,8 +183,8 @@ def test_other_labels_are_unverified() -> None:
 
 def test_keys_that_only_count_are_not_compared(fresh: Path) -> None:
     prepared = prepare(cifar100("nameless"), [], fresh)
-    assert set(prepared.certificate().keys.values()) == {"unknown"}
-    assert prepared.provenance.variant == "unverified"
+    assert set(certify(prepared).keys.values()) == {"unknown"}
+    assert provenance(prepared).variant == "unverified"
 
 
 def test_labels_certify_where_there_are_no_keys() -> None:

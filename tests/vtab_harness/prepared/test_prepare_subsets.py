@@ -17,6 +17,7 @@ from vtab_harness.api.tasks import Task
 from vtab_harness.datasets import cifar100 as cifar100_declared
 from vtab_harness.formats.example_order import keys_fingerprint
 from vtab_harness.prepared import inventory
+from vtab_harness.prepared.certify import certify, provenance
 from vtab_harness.prepared.prepare_subsets import LearningSet, prepare_learning
 from vtab_harness.prepared.prepared_set import PreparedSet, prepare
 from vtab_harness.prepared.subsets import TrainExamples
@@ -86,7 +87,7 @@ def test_examples_are_those_of_brute_force(text: str, tmp_path: Path) -> None:
     gone = [replace(task, image_set=replace(IMAGE_SET, source="nowhere:none")) for task in BOTH]
     again = prepare_learning(gone[1:], TrainExamples.parse(text), (), tmp_path)
     assert learned(again[RARE.name]) == expected(text, RARE)
-    assert again[RARE.name].prepared.provenance == found[RARE.name].prepared.provenance
+    assert provenance(again[RARE.name].prepared) == provenance(found[RARE.name].prepared)
 
 
 def test_short_classes_are_counted(tmp_path: Path) -> None:
@@ -107,7 +108,7 @@ def test_a_second_task_adds_only_its_own(tmp_path: Path) -> None:
     both = prepare_learning(BOTH, TrainExamples(None, 5), (), tmp_path)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert learned(both[RARE.name]) == expected("5-shot", RARE)
-    assert both[SHADE.name].prepared.provenance == first.prepared.provenance
+    assert provenance(both[SHADE.name].prepared) == provenance(first.prepared)
 
 
 def test_status_and_verify_live_with_such_folders(tmp_path: Path) -> None:
@@ -153,8 +154,8 @@ def test_other_numbers_are_certified_by_the_published_order(
     """CIFAR-100's keys are positions, so that sources with one pixel an image can have them, or others."""
     task = replace(cifar100_declared.TASK, image_set=cifar100(opener))
     found = prepare_learning([task], TrainExamples.parse(text), (), tiny_cache / opener)[task.name]
-    assert found.prepared.task_provenance(task.label, task.name).variant == variant
-    certificate = found.prepared.certificate(task)
+    assert provenance(found.prepared, task.label, task.name).variant == variant
+    certificate = certify(found.prepared, task)
     assert set(certificate.exact) >= ({found.train, found.validation} if opener == "exact" else set())
     assert bool(certificate.differing) == (opener == "shifted")
 
@@ -163,15 +164,15 @@ def test_keys_that_only_count_prove_nothing(tiny_cache: Path) -> None:
     task = replace(cifar100_declared.TASK, image_set=cifar100("nameless"))
     for text in ("100", "3-shot", "3000"):
         found = prepare_learning([task], TrainExamples.parse(text), (), tiny_cache / "nameless")[task.name]
-        assert found.prepared.provenance.variant == "unverified"
+        assert provenance(found.prepared).variant == "unverified"
 
 
 def test_test_images_alone_or_half_of_it_prove_nothing(tmp_path: Path) -> None:
     images = cifar100("exact")
     prepared = prepare(images, (), tmp_path, ("train", "val", "test"))
-    assert prepared.provenance.variant == "vtab-1k"
+    assert provenance(prepared).variant == "vtab-1k"
     for splits in (["test"], ["train"], ["val", "test"]):
-        assert PreparedSet(images, prepared.folder, splits).provenance.variant == "unverified"
+        assert provenance(PreparedSet(images, prepared.folder, splits)).variant == "unverified"
 
 
 def test_labels_of_whole_splits_are_compared(tiny_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,7 +192,7 @@ def test_labels_of_whole_splits_are_compared(tiny_cache: Path, tmp_path: Path, m
     task = replace(task, image_set=replace(task.image_set, certificate="certified_labels"))
     for text, variant in (("3000", "vtab-1k"), ("100", "unverified")):
         found = prepare_learning([task], TrainExamples.parse(text), (), tiny_cache / "nameless")[task.name]
-        assert found.prepared.task_provenance(task.label, task.name).variant == variant
+        assert provenance(found.prepared, task.label, task.name).variant == variant
 
 
 def test_summary_of_all(tmp_path: Path) -> None:

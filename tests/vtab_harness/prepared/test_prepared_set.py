@@ -18,6 +18,7 @@ from vtab_harness.api.errors import DataError, StorageError
 from vtab_harness.api.labels import Column
 from vtab_harness.datasets.caltech101 import IMAGE_SET as CALTECH101
 from vtab_harness.formats.example_order import examples_of, keys_fingerprint
+from vtab_harness.prepared.certify import provenance
 from vtab_harness.prepared.prepared_set import SPLITS, PreparedSet, default_cache, prepare
 
 HERE = Path(__file__).parent
@@ -109,11 +110,11 @@ def test_images_carry_no_labels_and_no_way_to_them(prepared: PreparedSet) -> Non
 
 
 def test_provenance_names_data_and_labels(prepared: PreparedSet) -> None:
-    found = prepared.provenance
+    found = provenance(prepared)
     assert (found.image_set, found.version, found.variant) == ("ragged", "3", "noise")
     assert found.fingerprints["test"]["keys"] == keys_fingerprint(prepared.keys("test"))
     assert found.fingerprints["test"]["pixels"] == prepared.images("test").fingerprint
-    plain, shifted = prepared.task_provenance(Column("label")), prepared.task_provenance(Column("label", 1))
+    plain, shifted = provenance(prepared, Column("label")), provenance(prepared, Column("label", 1))
     assert plain.fingerprints["test"]["labels"] != shifted.fingerprints["test"]["labels"]
     assert plain.fingerprints["test"]["pixels"] == found.fingerprints["test"]["pixels"]
 
@@ -147,7 +148,7 @@ def test_progress_counts_each_image_once(fresh: Path) -> None:
 
 def test_prepared_data_needs_no_source(fresh: Path, prepared: PreparedSet) -> None:
     again = prepare(ABSENT, [], fresh)
-    assert again.provenance == prepared.provenance
+    assert provenance(again) == provenance(prepared)
     again.verify()
 
 
@@ -351,3 +352,11 @@ def test_real_caltech101(fresh: Path, shared_data: Path) -> None:
         "val200": "e649ca634b0385529a40724b9672e795a4bbda182516b672ce0cd66b6b172121",
         "test": "7e53677658f66f38e5168a03ea28a272f91d3ae9f8bfa71243f87121883f9c2e",
     }
+
+
+def test_reading_needs_no_certificates() -> None:
+    code = (
+        "import sys, vtab_harness.prepared.prepared_set;"
+        "sys.exit(any(name.startswith('vtab_harness.prepared.certif') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
