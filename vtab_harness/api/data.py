@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,6 +24,25 @@ class Slice:
 
     def __len__(self) -> int:
         return self.stop - self.start
+
+
+def vtab_splits(train: Slice, val: Slice, test: Slice) -> dict[str, tuple[Slice, ...]]:
+    """Returns VTAB's splits of an image set that has whole ones.
+
+    Args:
+        train: All training examples; the first 800 of them are ``train800``.
+        val: All validation examples; the first 200 of them are ``val200``.
+        test: The test examples.
+    """
+    adjacent = (train.split, train.stop) == (val.split, val.start)
+    return {
+        "train800": (replace(train, stop=train.start + 800),),
+        "val200": (replace(val, stop=val.start + 200),),
+        "test": (test,),
+        "train": (train,),
+        "val": (val,),
+        "trainval": (replace(train, stop=val.stop),) if adjacent else (train, val),
+    }
 
 
 @dataclass(frozen=True, slots=True)

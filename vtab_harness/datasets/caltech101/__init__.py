@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from vtab_harness.api.data import Archive, ImageSet, Slice
+from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Column
 from vtab_harness.api.layouts import CommunityFolder, Example, TfdsColumns
 from vtab_harness.api.tasks import Task
@@ -32,13 +32,7 @@ IMAGE_SET = ImageSet(
     version="1",
     source="vtab_harness.datasets.caltech101.reader:open_source",
     sizes={"train": 3060, "test": 6084},
-    splits={
-        "train800": (Slice("train", 0, 800),),
-        "val200": (Slice("train", 2754, 2954),),
-        "test": (Slice("test", 0, 6084),),
-        "train": (Slice("train", 0, 2754),),
-        "val": (Slice("train", 2754, 3060),),
-    },
+    splits=vtab_splits(Slice("train", 0, 2754), Slice("train", 2754, 3060), Slice("test", 0, 6084)),
     archives=(
         Archive(
             "101_ObjectCategories.tar.gz",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vtab_harness.api.data import Archive, ImageSet, Slice
+from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Column
 from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
 from vtab_harness.api.tasks import Task
@@ -13,14 +13,7 @@ IMAGE_SET = ImageSet(
     version="1",
     source="vtab_harness.datasets.cifar100.reader:open_source",
     sizes={"train": 50000, "test": 10000},
-    splits={
-        "train800": (Slice("train", 0, 800),),
-        "val200": (Slice("train", 45000, 45200),),
-        "test": (Slice("test", 0, 10000),),
-        "train": (Slice("train", 0, 45000),),
-        "val": (Slice("train", 45000, 50000),),
-        "trainval": (Slice("train", 0, 50000),),
-    },
+    splits=vtab_splits(Slice("train", 0, 45000), Slice("train", 45000, 50000), Slice("test", 0, 10000)),
     archives=(
         Archive(
             "cifar-100-binary.tar.gz",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vtab_harness.api.data import Archive, ImageSet, Slice
+from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Column, Thresholds
 from vtab_harness.api.layouts import CommunityFolder, Example, TfdsColumns
 from vtab_harness.api.tasks import Task
@@ -29,14 +29,7 @@ IMAGE_SET = ImageSet(
     version="1",
     source="vtab_harness.datasets.clevr.reader:open_source",
     sizes={"train": 70000, "validation": 15000},
-    splits={
-        "train800": (Slice("train", 0, 800),),
-        "val200": (Slice("train", 63000, 63200),),
-        "test": (Slice("validation", 0, 15000),),
-        "train": (Slice("train", 0, 63000),),
-        "val": (Slice("train", 63000, 70000),),
-        "trainval": (Slice("train", 0, 70000),),
-    },
+    splits=vtab_splits(Slice("train", 0, 63000), Slice("train", 63000, 70000), Slice("validation", 0, 15000)),
     archives=(
         Archive(
             "CLEVR_v1.0.zip",

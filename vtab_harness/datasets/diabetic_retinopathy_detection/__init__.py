@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vtab_harness.api.data import Archive, ImageSet, Slice
+from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Column
 from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
 from vtab_harness.api.tasks import Task
@@ -14,14 +14,7 @@ IMAGE_SET = ImageSet(
     version="1",
     source="vtab_harness.datasets.diabetic_retinopathy_detection.reader:open_source",
     sizes={"train": 35126, "validation": 10906, "test": 42670},
-    splits={
-        "train800": (Slice("train", 0, 800),),
-        "val200": (Slice("validation", 0, 200),),
-        "test": (Slice("test", 0, 42670),),
-        "train": (Slice("train", 0, 35126),),
-        "val": (Slice("validation", 0, 10906),),
-        "trainval": (Slice("train", 0, 35126), Slice("validation", 0, 10906)),
-    },
+    splits=vtab_splits(Slice("train", 0, 35126), Slice("validation", 0, 10906), Slice("test", 0, 42670)),
     archives=(
         Archive("train.zip", page=_PAGE),
         Archive("test.zip", page=_PAGE),

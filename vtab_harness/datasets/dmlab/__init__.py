@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vtab_harness.api.data import Archive, ImageSet, Slice
+from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Column
 from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
 from vtab_harness.api.tasks import Task
@@ -14,14 +14,7 @@ IMAGE_SET = ImageSet(
     version="1",
     source="vtab_harness.datasets.dmlab.reader:open_source",
     sizes={"train": 65550, "validation": 22628, "test": 22735},
-    splits={
-        "train800": (Slice("train", 0, 800),),
-        "val200": (Slice("validation", 0, 200),),
-        "test": (Slice("test", 0, 22735),),
-        "train": (Slice("train", 0, 65550),),
-        "val": (Slice("validation", 0, 22628),),
-        "trainval": (Slice("train", 0, 65550), Slice("validation", 0, 22628)),
-    },
+    splits=vtab_splits(Slice("train", 0, 65550), Slice("validation", 0, 22628), Slice("test", 0, 22735)),
     archives=(
         Archive(
             "dmlab.tar.gz",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vtab_harness.api.data import Archive, ImageSet, Slice
+from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import FloorDivided
 from vtab_harness.api.layouts import CommunityFolder, Example, TfdsColumns
 from vtab_harness.api.tasks import Task
@@ -24,14 +24,7 @@ IMAGE_SET = ImageSet(
     version="1",
     source="vtab_harness.datasets.dsprites.reader:open_source",
     sizes={"train": 737280},
-    splits={
-        "train800": (Slice("train", 0, 800),),
-        "val200": (Slice("train", 589824, 590024),),
-        "test": (Slice("train", 663552, 737280),),
-        "train": (Slice("train", 0, 589824),),
-        "val": (Slice("train", 589824, 663552),),
-        "trainval": (Slice("train", 0, 663552),),
-    },
+    splits=vtab_splits(Slice("train", 0, 589824), Slice("train", 589824, 663552), Slice("train", 663552, 737280)),
     archives=(
         Archive(
             "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.hdf5",

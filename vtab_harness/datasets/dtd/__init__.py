@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vtab_harness.api.data import Archive, ImageSet, Slice
+from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Column
 from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
 from vtab_harness.api.tasks import Task
@@ -14,14 +14,7 @@ IMAGE_SET = ImageSet(
     version="1",
     source="vtab_harness.datasets.dtd.reader:open_source",
     sizes={"train": 1880, "validation": 1880, "test": 1880},
-    splits={
-        "train800": (Slice("train", 0, 800),),
-        "val200": (Slice("validation", 0, 200),),
-        "test": (Slice("test", 0, 1880),),
-        "train": (Slice("train", 0, 1880),),
-        "val": (Slice("validation", 0, 1880),),
-        "trainval": (Slice("train", 0, 1880), Slice("validation", 0, 1880)),
-    },
+    splits=vtab_splits(Slice("train", 0, 1880), Slice("validation", 0, 1880), Slice("test", 0, 1880)),
     archives=(
         Archive(
             "dtd-r1.0.1.tar.gz",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vtab_harness.api.data import Archive, ImageSet, Slice
+from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Column
 from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
 from vtab_harness.api.tasks import Task
@@ -15,14 +15,7 @@ IMAGE_SET = ImageSet(
     version="1",
     source="vtab_harness.datasets.eurosat.reader:open_source",
     sizes={"train": 27000},
-    splits={
-        "train800": (Slice("train", 0, 800),),
-        "val200": (Slice("train", 16200, 16400),),
-        "test": (Slice("train", 21600, 27000),),
-        "train": (Slice("train", 0, 16200),),
-        "val": (Slice("train", 16200, 21600),),
-        "trainval": (Slice("train", 0, 21600),),
-    },
+    splits=vtab_splits(Slice("train", 0, 16200), Slice("train", 16200, 21600), Slice("train", 21600, 27000)),
     archives=(
         Archive(
             "EuroSAT.zip",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vtab_harness.api.data import Archive, ImageSet, Slice
+from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Thresholds
 from vtab_harness.api.layouts import CommunityFolder, Example, TfdsColumns
 from vtab_harness.api.tasks import Task
@@ -29,14 +29,7 @@ IMAGE_SET = ImageSet(
     version="1",
     source="vtab_harness.datasets.kitti.reader:open_source",
     sizes={"train": 6347, "validation": 423, "test": 711},
-    splits={
-        "train800": (Slice("train", 0, 800),),
-        "val200": (Slice("validation", 0, 200),),
-        "test": (Slice("test", 0, 711),),
-        "train": (Slice("train", 0, 6347),),
-        "val": (Slice("validation", 0, 423),),
-        "trainval": (Slice("train", 0, 6347), Slice("validation", 0, 423)),
-    },
+    splits=vtab_splits(Slice("train", 0, 6347), Slice("validation", 0, 423), Slice("test", 0, 711)),
     archives=(
         Archive(
             "data_object_image_2.zip",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vtab_harness.api.data import Archive, ImageSet, Slice
+from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Column
 from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
 from vtab_harness.api.tasks import Task
@@ -14,14 +14,7 @@ IMAGE_SET = ImageSet(
     version="1",
     source="vtab_harness.datasets.oxford_flowers102.reader:open_source",
     sizes={"train": 1020, "validation": 1020, "test": 6149},
-    splits={
-        "train800": (Slice("train", 0, 800),),
-        "val200": (Slice("validation", 0, 200),),
-        "test": (Slice("test", 0, 6149),),
-        "train": (Slice("train", 0, 1020),),
-        "val": (Slice("validation", 0, 1020),),
-        "trainval": (Slice("train", 0, 1020), Slice("validation", 0, 1020)),
-    },
+    splits=vtab_splits(Slice("train", 0, 1020), Slice("validation", 0, 1020), Slice("test", 0, 6149)),
     archives=(
         Archive(
             "102flowers.tgz",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vtab_harness.api.data import Archive, ImageSet, Slice
+from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Column
 from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
 from vtab_harness.api.tasks import Task
@@ -14,14 +14,7 @@ IMAGE_SET = ImageSet(
     version="1",
     source="vtab_harness.datasets.oxford_iiit_pet.reader:open_source",
     sizes={"train": 3680, "test": 3669},
-    splits={
-        "train800": (Slice("train", 0, 800),),
-        "val200": (Slice("train", 2944, 3144),),
-        "test": (Slice("test", 0, 3669),),
-        "train": (Slice("train", 0, 2944),),
-        "val": (Slice("train", 2944, 3680),),
-        "trainval": (Slice("train", 0, 3680),),
-    },
+    splits=vtab_splits(Slice("train", 0, 2944), Slice("train", 2944, 3680), Slice("test", 0, 3669)),
     archives=(
         Archive(
             "images.tar.gz",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vtab_harness.api.data import Archive, ImageSet, Slice
+from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Column
 from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
 from vtab_harness.api.tasks import Task
@@ -15,14 +15,7 @@ IMAGE_SET = ImageSet(
     version="1",
     source="vtab_harness.datasets.patch_camelyon.reader:open_source",
     sizes={"train": 262144, "validation": 32768, "test": 32768},
-    splits={
-        "train800": (Slice("train", 0, 800),),
-        "val200": (Slice("validation", 0, 200),),
-        "test": (Slice("test", 0, 32768),),
-        "train": (Slice("train", 0, 262144),),
-        "val": (Slice("validation", 0, 32768),),
-        "trainval": (Slice("train", 0, 262144), Slice("validation", 0, 32768)),
-    },
+    splits=vtab_splits(Slice("train", 0, 262144), Slice("validation", 0, 32768), Slice("test", 0, 32768)),
     archives=(
         Archive(
             f"{_PREFIX}_train_x.h5.gz",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vtab_harness.api.data import Archive, ImageSet, Slice
+from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Column
 from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
 from vtab_harness.api.tasks import Task
@@ -15,14 +15,7 @@ IMAGE_SET = ImageSet(
     version="1",
     source="vtab_harness.datasets.resisc45.reader:open_source",
     sizes={"train": 31500},
-    splits={
-        "train800": (Slice("train", 0, 800),),
-        "val200": (Slice("train", 18900, 19100),),
-        "test": (Slice("train", 25200, 31500),),
-        "train": (Slice("train", 0, 18900),),
-        "val": (Slice("train", 18900, 25200),),
-        "trainval": (Slice("train", 0, 25200),),
-    },
+    splits=vtab_splits(Slice("train", 0, 18900), Slice("train", 18900, 25200), Slice("train", 25200, 31500)),
     archives=(Archive("NWPU-RESISC45.rar", page=_PAGE),),
     citation=(
         "G. Cheng, J. Han, X. Lu: Remote Sensing Image Scene Classification: Benchmark and State of the Art."

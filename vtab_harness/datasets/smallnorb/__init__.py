@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vtab_harness.api.data import Archive, ImageSet, Slice
+from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Column
 from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
 from vtab_harness.api.tasks import Task
@@ -16,14 +16,7 @@ IMAGE_SET = ImageSet(
     version="1",
     source="vtab_harness.datasets.smallnorb.reader:open_source",
     sizes={"train": 24300, "test": 24300},
-    splits={
-        "train800": (Slice("train", 0, 800),),
-        "val200": (Slice("test", 0, 200),),
-        "test": (Slice("test", 12150, 24300),),
-        "train": (Slice("train", 0, 24300),),
-        "val": (Slice("test", 0, 12150),),
-        "trainval": (Slice("train", 0, 24300), Slice("test", 0, 12150)),
-    },
+    splits=vtab_splits(Slice("train", 0, 24300), Slice("test", 0, 12150), Slice("test", 12150, 24300)),
     archives=(
         Archive(
             f"{_TRAINING}-dat.mat.gz",

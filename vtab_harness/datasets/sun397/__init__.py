@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vtab_harness.api.data import Archive, ImageSet, Slice
+from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Column
 from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
 from vtab_harness.api.tasks import Task
@@ -15,14 +15,7 @@ IMAGE_SET = ImageSet(
     version="1",
     source="vtab_harness.datasets.sun397.reader:open_source",
     sizes={"train": 76128, "validation": 10875, "test": 21750},
-    splits={
-        "train800": (Slice("train", 0, 800),),
-        "val200": (Slice("validation", 0, 200),),
-        "test": (Slice("test", 0, 21750),),
-        "train": (Slice("train", 0, 76128),),
-        "val": (Slice("validation", 0, 10875),),
-        "trainval": (Slice("train", 0, 76128), Slice("validation", 0, 10875)),
-    },
+    splits=vtab_splits(Slice("train", 0, 76128), Slice("validation", 0, 10875), Slice("test", 0, 21750)),
     archives=(
         Archive(
             "SUN397.tar.gz",

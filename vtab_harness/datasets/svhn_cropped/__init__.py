@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vtab_harness.api.data import Archive, ImageSet, Slice
+from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Column
 from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
 from vtab_harness.api.tasks import Task
@@ -15,14 +15,7 @@ IMAGE_SET = ImageSet(
     version="1",
     source="vtab_harness.datasets.svhn_cropped.reader:open_source",
     sizes={"train": 73257, "test": 26032},
-    splits={
-        "train800": (Slice("train", 0, 800),),
-        "val200": (Slice("train", 65931, 66131),),
-        "test": (Slice("test", 0, 26032),),
-        "train": (Slice("train", 0, 65931),),
-        "val": (Slice("train", 65931, 73257),),
-        "trainval": (Slice("train", 0, 73257),),
-    },
+    splits=vtab_splits(Slice("train", 0, 65931), Slice("train", 65931, 73257), Slice("test", 0, 26032)),
     archives=(
         Archive(
             "train_32x32.mat",
