@@ -30,28 +30,17 @@ IMAGE_SET = ImageSet(
     source="vtab_harness.datasets.kitti.reader:open_source",
     sizes={"train": 6347, "validation": 423, "test": 711},
     splits=vtab_splits(Slice("train", 0, 6347), Slice("validation", 0, 423), Slice("test", 0, 711)),
-    archives=(
-        Archive(
-            "data_object_image_2.zip",
-            12569945557,
-            "351c5a2aa0cd9238b50174a3a62b846bc5855da256b82a196431d60ff8d43617",
-            _PAGE,
-            url="https://s3.eu-central-1.amazonaws.com/avg-kitti/data_object_image_2.zip",
-        ),
-        Archive(
-            "data_object_label_2.zip",
-            5601213,
-            "4efc76220d867e1c31bb980bbf8cbc02599f02a9cb4350effa98dbb04aaed880",
-            _PAGE,
-            url="https://s3.eu-central-1.amazonaws.com/avg-kitti/data_object_label_2.zip",
-        ),
-        Archive(
-            "devkit_object.zip",
-            63794,
-            "ce0b76b69c0c5f89690a0d65b7302bbbdb962a0c7e8aba6efc7050d1b04b4cf1",
-            _PAGE,
-            url="https://s3.eu-central-1.amazonaws.com/avg-kitti/devkit_object.zip",
-        ),
+    archives=tuple(
+        Archive(name, size, sha256, _PAGE, f"https://s3.eu-central-1.amazonaws.com/avg-kitti/{name}")
+        for name, size, sha256 in (
+            (
+                "data_object_image_2.zip",
+                12569945557,
+                "351c5a2aa0cd9238b50174a3a62b846bc5855da256b82a196431d60ff8d43617",
+            ),
+            ("data_object_label_2.zip", 5601213, "4efc76220d867e1c31bb980bbf8cbc02599f02a9cb4350effa98dbb04aaed880"),
+            ("devkit_object.zip", 63794, "ce0b76b69c0c5f89690a0d65b7302bbbdb962a0c7e8aba6efc7050d1b04b4cf1"),
+        )
     ),
     citation=(
         "A. Geiger, P. Lenz, R. Urtasun: Are we ready for Autonomous Driving? The KITTI Vision Benchmark Suite. CVPR,"

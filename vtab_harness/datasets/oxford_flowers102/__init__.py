@@ -15,28 +15,13 @@ IMAGE_SET = ImageSet(
     source="vtab_harness.datasets.oxford_flowers102.reader:open_source",
     sizes={"train": 1020, "validation": 1020, "test": 6149},
     splits=vtab_splits(Slice("train", 0, 1020), Slice("validation", 0, 1020), Slice("test", 0, 6149)),
-    archives=(
-        Archive(
-            "102flowers.tgz",
-            344862509,
-            "2d01ecc807db462958cfe3d92f57a8c252b4abd240eb955770201e45f783b246",
-            _PAGE,
-            url=f"{_PAGE}102flowers.tgz",
-        ),
-        Archive(
-            "setid.mat",
-            14989,
-            "46b8678f91fd95d3c8f4feab80d271a6c834a1dd896fe29fd3e6ad9ce5c8dccd",
-            _PAGE,
-            url=f"{_PAGE}setid.mat",
-        ),
-        Archive(
-            "imagelabels.mat",
-            502,
-            "4903e94206bac23bf772aadf06451916df56b58fc483a62db32a97b82656651d",
-            _PAGE,
-            url=f"{_PAGE}imagelabels.mat",
-        ),
+    archives=tuple(
+        Archive(name, size, sha256, _PAGE, f"{_PAGE}{name}")
+        for name, size, sha256 in (
+            ("102flowers.tgz", 344862509, "2d01ecc807db462958cfe3d92f57a8c252b4abd240eb955770201e45f783b246"),
+            ("setid.mat", 14989, "46b8678f91fd95d3c8f4feab80d271a6c834a1dd896fe29fd3e6ad9ce5c8dccd"),
+            ("imagelabels.mat", 502, "4903e94206bac23bf772aadf06451916df56b58fc483a62db32a97b82656651d"),
+        )
     ),
     citation=(
         "M.-E. Nilsback, A. Zisserman: Automated Flower Classification over a Large Number of Classes. ICVGIP, 2008."

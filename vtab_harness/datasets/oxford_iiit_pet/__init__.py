@@ -15,21 +15,12 @@ IMAGE_SET = ImageSet(
     source="vtab_harness.datasets.oxford_iiit_pet.reader:open_source",
     sizes={"train": 3680, "test": 3669},
     splits=vtab_splits(Slice("train", 0, 2944), Slice("train", 2944, 3680), Slice("test", 0, 3669)),
-    archives=(
-        Archive(
-            "images.tar.gz",
-            791918971,
-            "67195c5e1c01f1ab5f9b6a5d22b8c27a580d896ece458917e61d459337fa318d",
-            _PAGE,
-            url="https://thor.robots.ox.ac.uk/~vgg/data/pets/images.tar.gz",
-        ),
-        Archive(
-            "annotations.tar.gz",
-            19173078,
-            "52425fb6de5c424942b7626b428656fcbd798db970a937df61750c0f1d358e91",
-            _PAGE,
-            url="https://thor.robots.ox.ac.uk/~vgg/data/pets/annotations.tar.gz",
-        ),
+    archives=tuple(
+        Archive(name, size, sha256, _PAGE, f"https://thor.robots.ox.ac.uk/~vgg/data/pets/{name}")
+        for name, size, sha256 in (
+            ("images.tar.gz", 791918971, "67195c5e1c01f1ab5f9b6a5d22b8c27a580d896ece458917e61d459337fa318d"),
+            ("annotations.tar.gz", 19173078, "52425fb6de5c424942b7626b428656fcbd798db970a937df61750c0f1d358e91"),
+        )
     ),
     citation=("O. M. Parkhi, A. Vedaldi, A. Zisserman, C. V. Jawahar: Cats and Dogs. CVPR, 2012."),
     licence="as stated on the page of the archive",

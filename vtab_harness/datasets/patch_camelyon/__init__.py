@@ -16,49 +16,16 @@ IMAGE_SET = ImageSet(
     source="vtab_harness.datasets.patch_camelyon.reader:open_source",
     sizes={"train": 262144, "validation": 32768, "test": 32768},
     splits=vtab_splits(Slice("train", 0, 262144), Slice("validation", 0, 32768), Slice("test", 0, 32768)),
-    archives=(
-        Archive(
-            f"{_PREFIX}_train_x.h5.gz",
-            6421353462,
-            "d619e741468a7ab35c7e4a75e6821b7e7e6c9411705d45708f2a0efc8960656c",
-            _PAGE,
-            url=f"{_PAGE}/files/{_PREFIX}_train_x.h5.gz",
-        ),
-        Archive(
-            f"{_PREFIX}_train_y.h5.gz",
-            21378,
-            "b74126d2c01b20d3661f9b46765d29cf4e4fba6faba29c8e0d09d406331ab75a",
-            _PAGE,
-            url=f"{_PAGE}/files/{_PREFIX}_train_y.h5.gz",
-        ),
-        Archive(
-            f"{_PREFIX}_valid_x.h5.gz",
-            805965320,
-            "f82ee1670d027b4ec388048d9eabc2186b77c009655dae76d624c0ecb053ccb2",
-            _PAGE,
-            url=f"{_PAGE}/files/{_PREFIX}_valid_x.h5.gz",
-        ),
-        Archive(
-            f"{_PREFIX}_valid_y.h5.gz",
-            3038,
-            "ce1ae30f08feb468447971cfd0472e7becd0ad96d877c64120c72571439ae48c",
-            _PAGE,
-            url=f"{_PAGE}/files/{_PREFIX}_valid_y.h5.gz",
-        ),
-        Archive(
-            f"{_PREFIX}_test_x.h5.gz",
-            800875929,
-            "79174c2201ad521602a5888be8f36ee10875f37403dd3f2086caf2182ef87245",
-            _PAGE,
-            url=f"{_PAGE}/files/{_PREFIX}_test_x.h5.gz",
-        ),
-        Archive(
-            f"{_PREFIX}_test_y.h5.gz",
-            3040,
-            "0a522005fccc8bbd04c5a117bfaf81d8da2676f03a29d7499f71d0a0bd6068ef",
-            _PAGE,
-            url=f"{_PAGE}/files/{_PREFIX}_test_y.h5.gz",
-        ),
+    archives=tuple(
+        Archive(f"{_PREFIX}_{part}.h5.gz", size, sha256, _PAGE, f"{_PAGE}/files/{_PREFIX}_{part}.h5.gz")
+        for part, size, sha256 in (
+            ("train_x", 6421353462, "d619e741468a7ab35c7e4a75e6821b7e7e6c9411705d45708f2a0efc8960656c"),
+            ("train_y", 21378, "b74126d2c01b20d3661f9b46765d29cf4e4fba6faba29c8e0d09d406331ab75a"),
+            ("valid_x", 805965320, "f82ee1670d027b4ec388048d9eabc2186b77c009655dae76d624c0ecb053ccb2"),
+            ("valid_y", 3038, "ce1ae30f08feb468447971cfd0472e7becd0ad96d877c64120c72571439ae48c"),
+            ("test_x", 800875929, "79174c2201ad521602a5888be8f36ee10875f37403dd3f2086caf2182ef87245"),
+            ("test_y", 3040, "0a522005fccc8bbd04c5a117bfaf81d8da2676f03a29d7499f71d0a0bd6068ef"),
+        )
     ),
     citation=(
         "B. S. Veeling, J. Linmans, J. Winkens, T. Cohen, M. Welling: Rotation Equivariant CNNs for Digital Pathology."

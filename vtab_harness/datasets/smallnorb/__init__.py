@@ -17,49 +17,16 @@ IMAGE_SET = ImageSet(
     source="vtab_harness.datasets.smallnorb.reader:open_source",
     sizes={"train": 24300, "test": 24300},
     splits=vtab_splits(Slice("train", 0, 24300), Slice("test", 0, 12150), Slice("test", 12150, 24300)),
-    archives=(
-        Archive(
-            f"{_TRAINING}-dat.mat.gz",
-            131896188,
-            "5ffd6272a07d32695ee1082a26a41a93a37aab8c28da047f8c34ed348d214873",
-            _PAGE,
-            url=f"{_PAGE}{_TRAINING}-dat.mat.gz",
-        ),
-        Archive(
-            f"{_TRAINING}-cat.mat.gz",
-            348,
-            "2784e542c1922060691090952b6cd6278879a216c90f81476f0f00256d42cdaa",
-            _PAGE,
-            url=f"{_PAGE}{_TRAINING}-cat.mat.gz",
-        ),
-        Archive(
-            f"{_TRAINING}-info.mat.gz",
-            71052,
-            "de7eb932ebe7a4ee16217fead60660d0eb3d23632c2f4d1c51f88c501c17bf32",
-            _PAGE,
-            url=f"{_PAGE}{_TRAINING}-info.mat.gz",
-        ),
-        Archive(
-            f"{_TESTING}-dat.mat.gz",
-            130799817,
-            "cf7104eed3e51174d2f65b66d1e5878b9da233b886f161b0d88f4510ba2c7474",
-            _PAGE,
-            url=f"{_PAGE}{_TESTING}-dat.mat.gz",
-        ),
-        Archive(
-            f"{_TESTING}-cat.mat.gz",
-            347,
-            "ecaf6d5bb8c3bc5eab9cf0258f6d2198dd474e016e374836fc097f2e5ff509ff",
-            _PAGE,
-            url=f"{_PAGE}{_TESTING}-cat.mat.gz",
-        ),
-        Archive(
-            f"{_TESTING}-info.mat.gz",
-            10428,
-            "16adf314226327ee006d1a44db8cfef52773c06c829951d5653a9f6f310248a2",
-            _PAGE,
-            url=f"{_PAGE}{_TESTING}-info.mat.gz",
-        ),
+    archives=tuple(
+        Archive(f"{name}.mat.gz", size, sha256, _PAGE, f"{_PAGE}{name}.mat.gz")
+        for name, size, sha256 in (
+            (f"{_TRAINING}-dat", 131896188, "5ffd6272a07d32695ee1082a26a41a93a37aab8c28da047f8c34ed348d214873"),
+            (f"{_TRAINING}-cat", 348, "2784e542c1922060691090952b6cd6278879a216c90f81476f0f00256d42cdaa"),
+            (f"{_TRAINING}-info", 71052, "de7eb932ebe7a4ee16217fead60660d0eb3d23632c2f4d1c51f88c501c17bf32"),
+            (f"{_TESTING}-dat", 130799817, "cf7104eed3e51174d2f65b66d1e5878b9da233b886f161b0d88f4510ba2c7474"),
+            (f"{_TESTING}-cat", 347, "ecaf6d5bb8c3bc5eab9cf0258f6d2198dd474e016e374836fc097f2e5ff509ff"),
+            (f"{_TESTING}-info", 10428, "16adf314226327ee006d1a44db8cfef52773c06c829951d5653a9f6f310248a2"),
+        )
     ),
     citation=(
         "Y. LeCun, F. J. Huang, L. Bottou: Learning Methods for Generic Object Recognition with Invariance to Pose and"

@@ -24,14 +24,13 @@ IMAGE_SET = ImageSet(
             _PAGE,
             url=f"{_PAGE}SUN397.tar.gz",
         ),
-        Archive(
-            "sun397_tfds_tr.txt", 3070803, "764d9aa5c7b67a12b1a5ef784656a84f6a3a3cc0383ce9dc7acc59e3efd45791", _LISTS
-        ),
-        Archive(
-            "sun397_tfds_va.txt", 438722, "0f5f5e56d4c10ea6dd64108980ce1fa3d0a5d92b61ef92530f34b6aa2dbaf192", _LISTS
-        ),
-        Archive(
-            "sun397_tfds_te.txt", 877678, "e172ef48fe5e94e26b698b0cdc56d9e100ae072eeb44d2e9e9e5bc289337fccc", _LISTS
+        *(
+            Archive(name, size, sha256, _LISTS)
+            for name, size, sha256 in (
+                ("sun397_tfds_tr.txt", 3070803, "764d9aa5c7b67a12b1a5ef784656a84f6a3a3cc0383ce9dc7acc59e3efd45791"),
+                ("sun397_tfds_va.txt", 438722, "0f5f5e56d4c10ea6dd64108980ce1fa3d0a5d92b61ef92530f34b6aa2dbaf192"),
+                ("sun397_tfds_te.txt", 877678, "e172ef48fe5e94e26b698b0cdc56d9e100ae072eeb44d2e9e9e5bc289337fccc"),
+            )
         ),
     ),
     citation=(

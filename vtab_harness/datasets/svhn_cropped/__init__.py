@@ -16,21 +16,12 @@ IMAGE_SET = ImageSet(
     source="vtab_harness.datasets.svhn_cropped.reader:open_source",
     sizes={"train": 73257, "test": 26032},
     splits=vtab_splits(Slice("train", 0, 65931), Slice("train", 65931, 73257), Slice("test", 0, 26032)),
-    archives=(
-        Archive(
-            "train_32x32.mat",
-            182040794,
-            "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8",
-            _PAGE,
-            url=f"{_PAGE}train_32x32.mat",
-        ),
-        Archive(
-            "test_32x32.mat",
-            64275384,
-            "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
-            _PAGE,
-            url=f"{_PAGE}test_32x32.mat",
-        ),
+    archives=tuple(
+        Archive(name, size, sha256, _PAGE, f"{_PAGE}{name}")
+        for name, size, sha256 in (
+            ("train_32x32.mat", 182040794, "435e94d69a87fde4fd4d7f3dd208dfc32cb6ae8af2240d066de1df7508d083b8"),
+            ("test_32x32.mat", 64275384, "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b"),
+        )
     ),
     citation=(
         "Y. Netzer, T. Wang, A. Coates, A. Bissacco, B. Wu, A. Y. Ng: Reading Digits in Natural Images with"
