@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vtab_harness.api.data import ImageSet, Source
 from vtab_harness.formats.archives import Members
-from vtab_harness.formats.errors import reading, wrong
+from vtab_harness.formats.errors import wrong
 from vtab_harness.formats.image_list import ListedImages, Listing, Place, labels, last
 from vtab_harness.formats.locate import locate
+from vtab_harness.formats.mat import variable
 
 _IMAGES = ("102flowers.tgz", "oxford_flowers102/jpg", "oxford_flowers102/images/jpg", "flowers-102/jpg")
 _SPLITS = {"train": "trnid", "validation": "valid", "test": "tstid"}
@@ -60,12 +60,8 @@ def listings(image_set: ImageSet, lists: Path, classes: Path) -> dict[str, Listi
 
 def _row(image_set: ImageSet, path: Path, name: str) -> NDArray[np.int64]:
     """Returns a variable of shape (1, n) as (n,), int64."""
-    from scipy.io import loadmat
-
-    # Damage shows in whatever the parser stumbles over.
-    with reading(image_set, path, Exception):
-        values: Any = loadmat(path, variable_names=[name]).get(name)
-    if not isinstance(values, np.ndarray) or values.ndim != 2 or len(values) != 1 or values.dtype.kind not in "iu":
+    values = variable(image_set, path, name)
+    if values.ndim != 2 or len(values) != 1 or values.dtype.kind not in "iu":
         raise wrong(image_set, path, f"holds no list {name!r}")
     row: NDArray[np.int64] = values[0].astype(np.int64)
     return row

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vtab_harness.api.data import ImageSet, Source
-from vtab_harness.formats.errors import reading, wrong
+from vtab_harness.formats.errors import wrong
 from vtab_harness.formats.locate import locate
+from vtab_harness.formats.mat import variable
 
 _FILES = {"train": "train_32x32.mat", "test": "test_32x32.mat"}
 
@@ -47,7 +48,7 @@ class SvhnCropped:
 
     def annotations(self, split: str) -> Mapping[str, NDArray[Any]]:
         """Returns ``label``, the digit: shape (n,), int64, 0..9."""
-        stored = self._variable(split, "y")
+        stored = variable(self._set, self.paths[split], "y")
         whole = stored.astype(np.int64) if stored.dtype.kind in "iuf" else np.zeros(0, dtype=np.int64)
         if whole.shape != (self._set.sizes[split], 1) or (whole != stored).any() or not _within(whole, 1, 10):
             raise wrong(self._set, self.paths[split], f"does not hold {self._set.sizes[split]:,} labels from 1 to 10")
@@ -61,7 +62,7 @@ class SvhnCropped:
             DataError: A file is damaged or another one.
         """
         for split, positions in wanted.items():
-            pixels = self._variable(split, "X")
+            pixels = variable(self._set, self.paths[split], "X")
             if pixels.dtype != np.uint8 or pixels.shape != (32, 32, 3, self._set.sizes[split]):
                 raise wrong(
                     self._set,
@@ -71,17 +72,6 @@ class SvhnCropped:
                 )
             for position in positions:
                 yield split, position, np.ascontiguousarray(pixels[:, :, :, position])
-
-    def _variable(self, split: str, name: str) -> NDArray[Any]:
-        from scipy.io import loadmat
-
-        path = self.paths[split]
-        # Damage shows in whatever the parser stumbles over.
-        with reading(self._set, path, Exception):
-            found: Mapping[str, NDArray[Any]] = loadmat(path, variable_names=[name])
-            if isinstance(found.get(name), np.ndarray):
-                return found[name]
-        raise wrong(self._set, path, f"holds no variable {name}, so it is not SVHN's")
 
 
 def _within(values: NDArray[np.int64], low: int, high: int) -> bool:
