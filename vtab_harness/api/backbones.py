@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+RESIZE_RULES = ("legacy-bilinear", "bicubic")
+"""Names that a transform may give its resize; `vtab_harness.engine.resize` has the rules."""
+
+
 @dataclass(frozen=True, slots=True)
 class Transform:
     """Pixels -> network input: resize without crop, scale to 0..1, subtract mean, divide by std.
@@ -20,8 +24,7 @@ class Transform:
         input_size: (height, width) in pixels.
         mean: Per channel, on the 0..1 scale.
         std: Per channel, on the 0..1 scale.
-        resize: Name of the resize rule; ``legacy-bilinear`` is the official VTAB one (see
-            `vtab_harness.engine.resize`).
+        resize: One of `RESIZE_RULES`; ``legacy-bilinear`` is the official VTAB one.
     """
 
     input_size: tuple[int, int] = (224, 224)

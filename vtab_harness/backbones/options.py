@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vtab_harness.api.backbones import Transform
+from vtab_harness.api.backbones import RESIZE_RULES, Transform
 from vtab_harness.api.errors import OptionError
-from vtab_harness.engine.resize import RULES
 
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "none": None}
 
@@ -46,8 +45,8 @@ def split_transform(options: Mapping[str, str]) -> tuple[TransformOptions, dict[
     """
     rest = dict(options)
     size, mean, std, resize = (rest.pop(key, None) for key in ("input_size", "mean", "std", "resize"))
-    if resize is not None and resize not in RULES:
-        raise OptionError(f"The option resize={resize!r} is not a resize rule.", f"Write {' or '.join(RULES)}.")
+    if resize is not None and resize not in RESIZE_RULES:
+        raise OptionError(f"The option resize={resize!r} is not a resize rule.", f"Write {' or '.join(RESIZE_RULES)}.")
     return TransformOptions(
         input_size=None if size is None else image_size("input_size", size),
         mean=None if mean is None else _channels("mean", mean, positive=False),

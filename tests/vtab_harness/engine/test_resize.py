@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from vtab_harness.engine.resize import bicubic, legacy_bilinear, sample_points
+from vtab_harness.api.backbones import RESIZE_RULES
+from vtab_harness.engine.resize import RULES, bicubic, legacy_bilinear, sample_points
 
 
 def by_the_formula(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
@@ -133,3 +134,7 @@ def test_bicubic_repeats_grey() -> None:
     resized = bicubic(image, (8, 8))
     assert torch.equal(resized[0, 0], image[0, :, :, 0].float())
     assert torch.equal(resized[0, 0], resized[0, 2])
+
+
+def test_every_rule_that_a_transform_may_name_is_there() -> None:
+    assert tuple(RULES) == RESIZE_RULES
