@@ -3,4 +3,5 @@
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "formats")]
+FORMATS = Path(__file__).parents[1] / "formats"
+sys.path[:0] = [str(Path(__file__).parent), str(FORMATS), str(FORMATS / "community")]

@@ -1,0 +1,44 @@
+"""The flow of the package goes down only: a room imports from the rooms above it in this list, and from itself."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import vtab_harness
+
+ROOMS = ("api", "formats", "datasets", "fetch", "prepared", "backbones", "engine")
+PACKAGE = Path(vtab_harness.__file__).parent
+FREE = {"registry", "__version__"}
+"""Names, and what is told by the package itself."""
+
+
+def imported_rooms(path: Path) -> set[str]:
+    """Returns the rooms that a module imports from, those behind ``if TYPE_CHECKING`` and in functions included."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{name}" for name in names]
+        found |= {name.split(".")[1] for name in names if name.startswith("vtab_harness.")}
+    return found
+
+
+@pytest.mark.parametrize("room", ROOMS[1:])
+def test_rooms_import_from_lower_rooms_only(room: str) -> None:
+    modules = list((PACKAGE / room).rglob("*.py"))
+    assert modules
+    allowed = {*ROOMS[: ROOMS.index(room) + 1], *FREE}
+    wrong = {str(path.relative_to(PACKAGE)): imported_rooms(path) - allowed for path in modules}
+    assert {path: rooms for path, rooms in wrong.items() if rooms} == {}
+
+
+def test_no_image_set_imports_another() -> None:
+    folders = [
+        path for path in (PACKAGE / "datasets").iterdir() if path.is_dir() and path.name not in ("mini", "vtab_1k")
+    ]
+    names = {path.name for path in folders if (path / "__init__.py").is_file()}
+    assert len(names) >= 16
+    for name in names:
+        text = "".join(path.read_text(encoding="utf-8") for path in (PACKAGE / "datasets" / name).glob("*.py"))
+        assert not [other for other in names - {name} if f"vtab_harness.datasets.{other}" in text], name
