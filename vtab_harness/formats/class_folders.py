@@ -8,7 +8,7 @@ from vtab_harness.formats.archives import Members
 from vtab_harness.formats.image_list import ListedImages, Listing, Place, labels
 
 
-def class_folders(members: Members, files: Mapping[str, Sequence[str]]) -> ListedImages:
+def class_folders(members: Members, files: Mapping[str, Sequence[str]], variant: str = "vtab-1k") -> ListedImages:
     """Returns the source of such a data set; its only source split is ``train``.
 
     Keys are ``<class>_<file>``, as TensorFlow Datasets has them since 4.2. Which files there are is declared, so that
@@ -17,6 +17,7 @@ def class_folders(members: Members, files: Mapping[str, Sequence[str]]) -> Liste
     Args:
         members: The archive or folder.
         files: Class folder -> its files, in label order.
+        variant: What records call these data; ``vtab-1k`` has to be certified.
     """
 
     def key_of(parts: tuple[str, ...]) -> str | None:
@@ -25,4 +26,4 @@ def class_folders(members: Members, files: Mapping[str, Sequence[str]]) -> Liste
 
     keys = [f"{name}_{file}" for name, of_class in files.items() for file in of_class]
     values = [label for label, of_class in enumerate(files.values()) for _ in of_class]
-    return ListedImages({"train": Listing(keys, labels(values))}, [Place(members, key_of, ("train",))])
+    return ListedImages({"train": Listing(keys, labels(values))}, [Place(members, key_of, ("train",))], variant=variant)

@@ -1,4 +1,4 @@
-"""What most raw sources are: lists that say which examples there are, and an archive that has to agree with them."""
+"""What most readers give: lists that say which examples there are, and an archive that has to agree with them."""
 
 from __future__ import annotations
 
@@ -59,13 +59,12 @@ class ListedImages:
         places: Where the images are.
         decoder: Makes the image of a file.
         lists: Files that the listings come from.
+        variant: What records call these data; ``vtab-1k`` is the exact data, as the keys decide.
 
     Attributes:
-        variant: Always the exact data: the keys decide.
+        variant: As given.
         files: Everything that is read: images and lists.
     """
-
-    variant = "vtab-1k"
 
     def __init__(
         self,
@@ -73,7 +72,9 @@ class ListedImages:
         places: Sequence[Place],
         decoder: Decoder = decode,
         lists: Sequence[Path] = (),
+        variant: str = "vtab-1k",
     ) -> None:
+        self.variant = variant
         self._listings = listings
         self._places = places
         self._decode = decoder
