@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vtab_harness.datasets import dmlab, dsprites
-from vtab_harness.formats.crc32c import crc32c, masked
+from vtab_harness.formats.tfrecord import masked_crc32c
 
 STOCK = 64
 """Pictures whose parts are combined."""
@@ -237,8 +237,8 @@ def frame_record(image: Sequence[Part], name: str, label: int) -> list[Part]:
     before = tag(1, len(before) + size) + before
     length = struct.pack("<Q", len(before) + size)
     content = b"".join([before, *(part.plain for part in image)])
-    head = length + struct.pack("<I", masked(crc32c(length))) + before
-    return [pack(head, level=0), *image, pack(struct.pack("<I", masked(crc32c(content))), level=0)]
+    head = length + struct.pack("<I", masked_crc32c(length)) + before
+    return [pack(head, level=0), *image, pack(struct.pack("<I", masked_crc32c(content)), level=0)]
 
 
 def field(number: int, content: bytes) -> bytes:

@@ -2,7 +2,19 @@
 
 import struct
 
-from vtab_harness.formats.crc32c import crc32c, masked
+
+def masked_crc32c(data: bytes) -> int:
+    """The checksum bit by bit, independent of the reader's."""
+    checksum = 0xFFFFFFFF
+    for byte in data:
+        checksum ^= byte
+        for _ in range(8):
+            checksum = checksum >> 1 ^ (0x82F63B78 if checksum & 1 else 0)
+    return masked(checksum ^ 0xFFFFFFFF)
+
+
+def masked(checksum: int) -> int:
+    return ((checksum >> 15 | (checksum << 17 & 0xFFFFFFFF)) + 0xA282EAD8) % (1 << 32)
 
 
 def varint(value: int) -> bytes:
@@ -42,8 +54,8 @@ def record(content: bytes) -> bytes:
     return b"".join(
         [
             length,
-            struct.pack("<I", masked(crc32c(length))),
+            struct.pack("<I", masked_crc32c(length)),
             content,
-            struct.pack("<I", masked(crc32c(content))),
+            struct.pack("<I", masked_crc32c(content)),
         ]
     )

@@ -95,8 +95,7 @@ class Dmlab:
         """Yields split, key, class and image file of every record.
 
         Args:
-            again: The second pass. Checksums of the records are left to the first, since they take most of the time of
-                a pass; the tar's own, gzip's, is compared in both.
+            again: The second pass.
         """
         seen: dict[str, set[int]] = {"train": set(), "validation": set(), "test": set()}
         expected = dict.fromkeys(seen, 1)
@@ -112,7 +111,7 @@ class Dmlab:
             expected[split] = count
             with self._members.reading():
                 file = member.open()
-                content = records(file, checked=not again)
+                content = records(file)
             while True:
                 # What the consumer raises must not pass through `reading`, hence no plain loop.
                 with self._members.reading():
