@@ -6,12 +6,25 @@ A record is its length (8 bytes, little endian), the masked CRC-32C of the lengt
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import IO
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import IO, Any
 
 import google_crc32c
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto as _Field
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import DecodeError
+from google.protobuf.message_factory import GetMessageClass
 
 Feature = Sequence[bytes | int | float]
+
+_LISTS: Mapping[str, int] = {
+    "bytes_list": _Field.TYPE_BYTES,
+    "float_list": _Field.TYPE_FLOAT,
+    "int64_list": _Field.TYPE_INT64,
+}
+"""What a feature may hold, in the order of their numbers."""
 
 _MAX_RECORD = 1 << 27
 """Bytes; believing a damaged length would ask for all memory."""
@@ -55,90 +68,39 @@ def parse_example(data: bytes) -> dict[str, Feature]:
     Raises:
         ValueError: It is not such a message.
     """
-    found: dict[str, Feature] = {}
-    for number, features in _fields(data):
-        if number != 1:
-            continue
-        for _, entry in _fields(_content(features)):
-            parts = dict(_fields(_content(entry)))
-            for kind, values in _fields(_content(parts.get(2, b""))):
-                if kind in _READERS:
-                    found[_content(parts.get(1, b"")).decode()] = _READERS[kind](_content(values))
-    return found
+    try:
+        features = _example_class().FromString(data).features.feature
+    except DecodeError as error:
+        raise ValueError(f"it holds no Example: {error}") from error
+    kinds = {name: (feature, feature.WhichOneof("kind")) for name, feature in features.items()}
+    return {name: list(getattr(feature, kind).value) for name, (feature, kind) in kinds.items() if kind}
 
 
-def _texts(data: bytes) -> list[bytes]:
-    """Returns the values of a ``BytesList``."""
-    return [_content(value) for _, value in _fields(data)]
+@cache
+def _example_class() -> Any:
+    """Makes the class of ``tf.train.Example`` from its description, which is public and does not change.
+
+    Source: tensorflow/core/example/example.proto and feature.proto.
+    """
+    file = FileDescriptorProto(name="example.proto", package="tf", syntax="proto3")
+    feature = file.message_type.add(name="Feature")
+    feature.oneof_decl.add(name="kind")
+    for number, (name, values) in enumerate(_LISTS.items(), start=1):
+        file.message_type.add(name=name).field.add(name="value", number=1, type=values, label=_Field.LABEL_REPEATED)
+        _add(feature, name, number, f".tf.{name}", oneof_index=0)
+    features = file.message_type.add(name="Features")
+    entry = features.nested_type.add(name="FeatureEntry")
+    entry.options.map_entry = True
+    entry.field.add(name="key", number=1, type=_Field.TYPE_STRING, label=_Field.LABEL_OPTIONAL)
+    _add(entry, "value", 2, ".tf.Feature")
+    _add(features, "feature", 1, ".tf.Features.FeatureEntry", label=_Field.LABEL_REPEATED)
+    _add(file.message_type.add(name="Example"), "features", 1, ".tf.Features")
+    pool = DescriptorPool()
+    pool.AddSerializedFile(file.SerializeToString())
+    return GetMessageClass(pool.FindMessageTypeByName("tf.Example"))
 
 
-def _floats(data: bytes) -> list[float]:
-    """Returns the values of a ``FloatList``, which may be packed into one field or not."""
-    packed = b"".join(_texts(data))
-    if len(packed) % 4:
-        raise ValueError("a message ends within a number")
-    return [value for (value,) in struct.iter_unpack("<f", packed)]
-
-
-def _integers(data: bytes) -> list[int]:
-    """Returns the values of an ``Int64List``, which may be packed into one field or not."""
-    found = []
-    for _, value in _fields(data):
-        if isinstance(value, int):
-            found.append(_signed(value))
-        else:
-            at = 0
-            while at < len(value):
-                single, at = _varint(value, at)
-                found.append(_signed(single))
-    return found
-
-
-_READERS: Mapping[int, Callable[[bytes], Feature]] = {1: _texts, 2: _floats, 3: _integers}
-"""Field of a ``Feature`` -> reader of the list in it."""
-
-
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >> 63 else value
-
-
-def _content(value: bytes | int) -> bytes:
-    if isinstance(value, int):
-        raise ValueError("a message has a number where text or a message belongs")
-    return value
-
-
-def _fields(data: bytes) -> Iterator[tuple[int, bytes | int]]:
-    """Yields the fields of a protocol buffer message: their number and their content."""
-    at = 0
-    while at < len(data):
-        tag, at = _varint(data, at)
-        kind = tag & 7
-        if kind == 0:
-            value, at = _varint(data, at)
-            yield tag >> 3, value
-            continue
-        if kind == 2:
-            length, at = _varint(data, at)
-        elif kind in (1, 5):
-            length = 8 if kind == 1 else 4
-        else:
-            raise ValueError(f"a message has a field of the unknown kind {kind}")
-        if at + length > len(data):
-            raise ValueError("a message ends within a field")
-        yield tag >> 3, data[at : at + length]
-        at += length
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """Returns the number that starts at a position, and the position after it."""
-    value = 0
-    for shift in range(0, 70, 7):
-        if at >= len(data):
-            raise ValueError("a message ends within a number")
-        byte = data[at]
-        at += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, at
-    raise ValueError("a message has a number of more than 64 bits")
+def _add(message: Any, name: str, number: int, kind: str, **more: int) -> None:
+    """Adds a field that is a message itself."""
+    more.setdefault("label", _Field.LABEL_OPTIONAL)
+    message.field.add(name=name, number=number, type=_Field.TYPE_MESSAGE, type_name=kind, **more)
