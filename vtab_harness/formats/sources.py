@@ -8,8 +8,6 @@ from pathlib import Path
 
 from vtab_harness.api.data import ImageSet, Source, SourceFactory
 from vtab_harness.api.errors import NotFoundError
-from vtab_harness.formats.community.source import open_community
-from vtab_harness.formats.tfds.source import open_tfds
 
 
 def open_any(image_set: ImageSet, roots: Sequence[Path]) -> Source:
@@ -30,6 +28,10 @@ def open_any(image_set: ImageSet, roots: Sequence[Path]) -> Source:
     try:
         return factory(image_set, roots)
     except NotFoundError as error:
+        # Their readers are of no use to most people, who have the archives.
+        from vtab_harness.formats.community.source import open_community
+        from vtab_harness.formats.tfds.source import open_tfds
+
         source = open_tfds(image_set, roots) or open_community(image_set, roots)
         if source is not None:
             return source
