@@ -19,8 +19,9 @@ from PIL import Image
 
 from vtab_harness.api.data import ImageSet, Slice
 from vtab_harness.datasets.caltech101 import IMAGE_SET
-from vtab_harness.datasets.caltech101.reader import Caltech101, open_source
+from vtab_harness.datasets.caltech101.reader import open_source
 from vtab_harness.formats.example_order import examples_by_split
+from vtab_harness.prepared.checksums import files_of
 from vtab_harness.prepared.manifest import PIXELS
 from vtab_harness.prepared.prepared_set import SPLITS, PreparedSet, prepare
 
@@ -113,7 +114,7 @@ def test_preparing_caltech101_against_a_pillow_loop(shared_data: Path, tmp_path:
     if not (root / "caltech101" / "101_ObjectCategories.tar.gz").is_file():
         pytest.skip("no archive of Caltech101 beside the checkout")
     source = open_source(IMAGE_SET, [root])
-    assert isinstance(source, Caltech101)
+    (path,) = files_of(source)
     examples = examples_by_split(IMAGE_SET, source, list(SPLITS))
     keys = {source.keys(split)[position] for of_split in examples.values() for split, position in of_split}
     assert len(keys) == 7084
@@ -123,7 +124,7 @@ def test_preparing_caltech101_against_a_pillow_loop(shared_data: Path, tmp_path:
 
     def plain() -> None:
         done = 0
-        with tarfile.open(source.path, "r:gz") as archive:
+        with tarfile.open(path, "r:gz") as archive:
             for member in archive:
                 if member.name.partition("/")[2] in keys:
                     content = archive.extractfile(member)

@@ -23,7 +23,8 @@ from vtab_harness.api.errors import DataError
 from vtab_harness.formats.errors import reading, wrong
 from vtab_harness.formats.multipart import FIRST_PART, open_joined, parts_of
 
-Entry = tuple[tuple[str, ...], Callable[[], IO[bytes]]]
+Entry = tuple[tuple[str, ...], int, Callable[[], IO[bytes]]]
+"""Path of a file, its size where the archive claims one, and what opens it."""
 
 _MAX_BYTES = 1 << 28
 """Of one file that is read whole; published images and lists are far smaller."""
@@ -53,10 +54,12 @@ class Members:
     Args:
         image_set: Describes the published archive.
         path: The archive or the folder.
+        inner: File name of the packed tar whose files are meant, where the archive is a zip that wraps one.
     """
 
-    def __init__(self, image_set: ImageSet, path: Path) -> None:
+    def __init__(self, image_set: ImageSet, path: Path, inner: str = "") -> None:
         self.path = path
+        self._inner = inner
         self._set = image_set
         self._raw: IO[bytes] | None = None
 
@@ -77,7 +80,7 @@ class Members:
             DataError: It cannot be read at all.
         """
         with self.reading():
-            return self.path.is_dir() or self._start().startswith(b"PK")
+            return self.path.is_dir() or (self._start().startswith(b"PK") and not self._inner)
 
     @property
     def read_bytes(self) -> int:
@@ -98,9 +101,10 @@ class Members:
                 entry = next(found, None)
             if entry is None:
                 return
-            parts, opener = entry
+            parts, size, opener = entry
             if not any(part.startswith(".") or part == "__MACOSX" for part in parts):
-                yield Member(parts, f"{self.path}: {'/'.join(parts)}", opener, partial(self._whole, parts, opener))
+                read = partial(self._whole, parts, size, opener)
+                yield Member(parts, f"{self.path}: {'/'.join(parts)}", opener, read)
 
     def contents(self, key_of: Callable[[tuple[str, ...]], str | None], wanted: Iterable[str]) -> Mapping[str, bytes]:
         """Reads a few files, such as lists of examples, and stops as soon as all are found.
@@ -123,10 +127,12 @@ class Members:
                     return found
         raise self.wrong(f"holds no {' and no '.join(sorted(missing))}")
 
-    def _whole(self, parts: tuple[str, ...], opener: Callable[[], IO[bytes]]) -> bytes:
-        with self.reading(), opener() as file:
-            content = file.read(_MAX_BYTES + 1)
-        if len(content) > _MAX_BYTES:
+    def _whole(self, parts: tuple[str, ...], size: int, opener: Callable[[], IO[bytes]]) -> bytes:
+        content = b""
+        if size <= _MAX_BYTES:
+            with self.reading(), opener() as file:
+                content = file.read(_MAX_BYTES + 1)
+        if max(size, len(content)) > _MAX_BYTES:
             raise self.wrong(f"holds {'/'.join(parts)}, which is larger than any file of this data set")
         return content
 
@@ -136,7 +142,9 @@ class Members:
         start = self._start()
         if self.path.suffix == FIRST_PART and not start.startswith(b"PK"):
             raise self.wrong("is not the first part of a zip")
-        return self._in_zip() if start.startswith(b"PK") else self._in_tar(packed=start.startswith(b"\x1f\x8b"))
+        if start.startswith(b"PK"):
+            return self._in_tar(self._wrapped(), packed=True) if self._inner else self._in_zip()
+        return self._in_tar(self.path.open("rb"), packed=start.startswith(b"\x1f\x8b"))
 
     def _start(self) -> bytes:
         with self.path.open("rb") as file:
@@ -147,7 +155,7 @@ class Members:
             folders.sort()
             for name in sorted(files):
                 path = Path(folder, name)
-                yield path.relative_to(self.path).parts, partial(_binary, path)
+                yield path.relative_to(self.path).parts, 0, partial(_binary, path)
 
     def _in_zip(self) -> Iterator[Entry]:
         # Not closed here, since its members may be read later: it closes itself once none of them is left.
@@ -155,10 +163,17 @@ class Members:
         for info in archive.infolist():
             parts = self._safe(info.filename, plain=not stat.S_ISLNK(info.external_attr >> 16))
             if not info.is_dir():
-                yield parts, partial(archive.open, info)
+                yield parts, info.file_size, partial(archive.open, info)
 
-    def _in_tar(self, packed: bool) -> Iterator[Entry]:
-        with self.path.open("rb") as file:
+    def _wrapped(self) -> IO[bytes]:
+        archive = zipfile.ZipFile(self.path)
+        for name in archive.namelist():
+            if PurePosixPath(name).name == self._inner and not name.startswith("__MACOSX"):
+                return archive.open(name)
+        raise self.wrong(f"holds no {self._inner}")
+
+    def _in_tar(self, opened: IO[bytes], packed: bool) -> Iterator[Entry]:
+        with opened as file:
             self._raw = file
             # Decompressed here, because tarfile's own streaming checks neither the end nor the checksum.
             plain: IO[bytes] = gzip.GzipFile(fileobj=file) if packed else file  # type: ignore[assignment]
@@ -166,7 +181,7 @@ class Members:
                 for member in tar:
                     parts = self._safe(member.name, plain=member.isfile() or member.isdir())
                     if member.isfile():
-                        yield parts, partial(_content, tar, member)
+                        yield parts, member.size, partial(_content, tar, member)
                 while plain.read(1 << 20):
                     pass
 

@@ -14,12 +14,14 @@ from vtab_harness.api.data import Archive, Source
 from vtab_harness.api.errors import DataError
 from vtab_harness.datasets.caltech101 import IMAGE_SET, TASK
 from vtab_harness.datasets.caltech101.classes import CLASS_SIZES, STRAYS
-from vtab_harness.datasets.caltech101.reader import Caltech101, open_source
+from vtab_harness.datasets.caltech101.reader import image_list, open_source
 from vtab_harness.datasets.caltech101.splits import membership
 from vtab_harness.formats.example_order import examples_by_split, keys_fingerprint
+from vtab_harness.formats.image_list import ListedImages
 
 SIZES = dict.fromkeys(CLASS_SIZES, 31)
 SMALL = replace(IMAGE_SET, sizes={"train": 3060, "test": 102})
+WHOLE = image_list(IMAGE_SET, Path("nowhere"), CLASS_SIZES, STRAYS)
 
 # Of the real archive, over the sorted listing.
 FINGERPRINTS = {
@@ -64,8 +66,8 @@ def packed() -> bytes:
     return tar_bytes(CONTENTS)
 
 
-def source_of(path: Path) -> Caltech101:
-    return Caltech101(path, SIZES)
+def source_of(path: Path, *archives: Archive) -> ListedImages:
+    return image_list(replace(SMALL, archives=archives), path, SIZES, STRAYS)
 
 
 def read_all(source: Source) -> dict[str, np.ndarray]:
@@ -93,7 +95,7 @@ def test_stray_file_takes_part_in_the_draw() -> None:
 
 
 def test_example_order_is_fixed() -> None:
-    source = Caltech101(Path("nowhere"))
+    source = WHOLE
     splits = examples_by_split(IMAGE_SET, source, ["train800", "val200", "test", "train", "val"])
     keys = {split: [source.keys(s)[position] for s, position in found] for split, found in splits.items()}
     assert {split: keys_fingerprint(keys[split]) for split in FINGERPRINTS} == FINGERPRINTS
@@ -108,13 +110,12 @@ def test_labels_are_alphabetical_without_regard_to_case() -> None:
     names = list(CLASS_SIZES)
     known = {"accordion": 0, "BACKGROUND_Google": 4, "Faces": 37, "hedgehog": 48, "trilobite": 93, "yin_yang": 101}
     assert {name: names.index(name) for name in known} == known
-    source = Caltech101(Path("nowhere"))
-    labels = TASK.label(source.annotations("test"))
-    assert [names[label] for label in labels] == [key.split("/")[0] for key in source.keys("test")]
+    labels = TASK.label(WHOLE.annotations("test"))
+    assert [names[label] for label in labels] == [key.split("/")[0] for key in WHOLE.keys("test")]
 
 
 def test_chance_is_the_best_constant() -> None:
-    labels = TASK.label(Caltech101(Path("nowhere")).annotations("test"))
+    labels = TASK.label(WHOLE.annotations("test"))
     assert TASK.chance == np.bincount(labels).max() / len(labels)
 
 
@@ -134,8 +135,10 @@ def test_finds_and_reads_every_layout(tmp_path: Path, packed: bytes, layout: str
             (folder / "101_ObjectCategories" / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / "101_ObjectCategories" / name).write_bytes(data)
     found = open_source(SMALL, [tmp_path / "first", tmp_path / "second"])
-    assert isinstance(found, Caltech101)
-    source = source_of(found.path)
+    assert isinstance(found, ListedImages)
+    assert found.variant == "caltech-sorted"
+    (path,) = found.files
+    source = source_of(path)
     images = read_all(source)
     assert len(images) == 102 * 31
     names = list(CLASS_SIZES)
@@ -225,7 +228,7 @@ def test_damaged_images_are_counted_and_the_archive_is_compared(tmp_path: Path) 
     path = archive(tmp_path, tar_bytes(CONTENTS | spoilt))
     published = Archive("101_ObjectCategories.tar.gz", path.stat().st_size, "ab" * 32)
     with pytest.raises(DataError) as error:
-        read_all(Caltech101(path, SIZES, archives=(published,)))
+        read_all(source_of(path, published))
     assert f"{path} holds 3 images that cannot be used" in error.value.message
     assert "ant/image_0001.jpg cannot be decoded" in error.value.message
     assert f"its sha256 is {hashlib.sha256(path.read_bytes()).hexdigest()}, that of the published file" in str(
@@ -274,7 +277,7 @@ def test_claimed_size_is_not_believed(tmp_path: Path) -> None:
     info = tarfile.TarInfo("101_ObjectCategories/ant/image_0001.jpg")
     info.size = 1 << 40
     path = archive(tmp_path, gzip.compress(info.tobuf()))
-    with pytest.raises(DataError, match="too large"):
+    with pytest.raises(DataError, match="larger than any file of this data set"):
         read_all(source_of(path))
 
 

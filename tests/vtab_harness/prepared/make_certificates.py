@@ -15,8 +15,7 @@ import numpy as np
 from vtab_harness import registry
 from vtab_harness.api.data import ImageSet
 from vtab_harness.api.tasks import Task
-from vtab_harness.datasets.caltech101 import classes
-from vtab_harness.datasets.caltech101.reader import Caltech101
+from vtab_harness.datasets.caltech101 import VARIANT, classes
 from vtab_harness.datasets.caltech101.splits import membership
 from vtab_harness.datasets.eurosat import reader as eurosat
 from vtab_harness.datasets.resisc45 import reader as resisc45
@@ -153,7 +152,7 @@ def main(facts: Path) -> None:
             for split in SPLITS
         }
         made[image_set.name] = {
-            "variant": Caltech101.variant if image_set.name == "caltech101" else "vtab-1k",
+            "variant": VARIANT if image_set.name == "caltech101" else "vtab-1k",
             "keys": {split: one for split, one in of_keys.items() if one},
             "labels": labels,
         }

@@ -11,6 +11,8 @@ from vtab_harness.api.tasks import Task
 from vtab_harness.datasets.caltech101.classes import CLASS_SIZES, STRAYS
 from vtab_harness.formats.tfds.features import integer, text
 
+VARIANT = "caltech-sorted"
+"""Says how the splits were drawn; see `vtab_harness.datasets.caltech101.splits`."""
 _PAGE = "https://data.caltech.edu/records/mzrjq-6wc02"
 
 
@@ -59,7 +61,7 @@ IMAGE_SET = ImageSet(
         "3.",
         key="image/file_name",
         key_of=_key,
-        exact="caltech-sorted",
+        exact=VARIANT,
         misordered="caltech-tfds",
         drawn=_drawn,
     ),
