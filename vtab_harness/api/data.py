@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from vtab_harness.api.errors import PluginError
 from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+SPLITS = ("train800", "val200", "test")
+"""What VTAB-1k needs: trained on, chosen on, tested on."""
+_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def check_folder_name(what: str, name: object) -> None:
+    """Refuses what cannot be the name of a folder on every system, as all names and versions of data are.
+
+    Args:
+        what: Whose name it is, for the message.
+        name: The name.
+
+    Raises:
+        PluginError: It is empty, longer than 100 characters, or has other characters than letters, digits, ``._-``.
+    """
+    if not isinstance(name, str) or not _FOLDER_NAME.fullmatch(name):
+        raise PluginError(
+            f"{what} is {name!r}, which cannot be part of a folder's name.",
+            "Use letters, digits, '.', '_' and '-', a letter or digit first, and at most 100 characters.",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +45,18 @@ class Slice:
     split: str
     start: int
     stop: int
+
+    def __post_init__(self) -> None:
+        """Checks that it is one.
+
+        Raises:
+            PluginError: It begins before 0 or ends before it begins.
+        """
+        whole = isinstance(self.start, int) and isinstance(self.stop, int)
+        if not whole or not 0 <= self.start <= self.stop:
+            raise PluginError(
+                f"{self!r} is no slice of the split {self.split!r}.", "Give whole numbers with 0 <= start <= stop."
+            )
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -77,7 +113,8 @@ class ImageSet:
         sizes: Examples in each source split.
         splits: For ``train800``, ``val200`` and ``test`` (and where known ``train``, ``val``) the slices that make it
             up, as positions in example order (see `vtab_harness.formats.example_order`). With ``train`` and ``val``,
-            whole and apart from ``test``, other numbers of training examples than 1000 can be asked for.
+            whole and apart from ``test``, other numbers of training examples than 1000 can be asked for. Every split
+            whose name begins with ``train`` or ``val`` is learned from, and shares no example with ``test``.
         archives: The files it is published as; empty for procedural sets.
         citation: How to cite it.
         licence: Terms of use, as far as known.
@@ -104,6 +141,50 @@ class ImageSet:
     community: tuple[CommunityFolder, ...] = ()
     positional: bool = False
     certificate: str = ""
+
+    def __post_init__(self) -> None:
+        """Checks the declaration.
+
+        Raises:
+            PluginError: A name cannot be used, a slice lies outside its source split, or what is trained on, chosen on
+                and tested on is not apart; names the splits.
+        """
+        what = f"The image set {self.name!r}"
+        check_folder_name("The name of an image set", self.name)
+        check_folder_name(f"{what}: its version", self.version)
+        if not re.fullmatch(r"[\w.]+:[\w.]+", self.source):
+            raise PluginError(f"{what} names the source {self.source!r}.", "Write it as module:callable.")
+        for split, size in self.sizes.items():
+            if not isinstance(size, int) or size < 0:
+                raise PluginError(
+                    f"{what} declares {size!r} examples in {split!r}.", "Give the number of examples, 0 or more."
+                )
+        for name, parts in self.splits.items():
+            for part in parts:
+                if part.split not in self.sizes or part.stop > self.sizes[part.split]:
+                    raise PluginError(
+                        f"{what}: its split {name!r} holds examples {part.start} to {part.stop} of {part.split!r}, of"
+                        f" which there are {self.sizes.get(part.split, 'none')}.",
+                        f"Take slices of what `sizes` declares: {dict(self.sizes)}.",
+                    )
+            self._check_apart(name, name)
+        for name in self.splits:
+            if name.startswith(("train", "val")):
+                self._check_apart(name, "test")
+        self._check_apart("train800", "val200")
+        self._check_apart("train", "val")
+
+    def _check_apart(self, first: str, second: str) -> None:
+        """Refuses splits that share examples; of one split, parts that do."""
+        names = dict.fromkeys((first, second))
+        parts = sorted((p.split, p.start, p.stop) for name in names for p in self.splits.get(name, ()) if len(p))
+        for (split, _, stop), (other, start, end) in pairwise(parts):
+            if split == other and start < stop:
+                raise PluginError(
+                    f"The image set {self.name!r}: its {' and '.join(map(repr, names))} hold examples {start} to"
+                    f" {min(stop, end)} of {split!r} twice.",
+                    "What is trained on, chosen on and tested on must be apart; mend the slices.",
+                )
 
     def size(self, split: str) -> int:
         """Returns the number of examples of a VTAB split such as ``train800``."""

@@ -28,7 +28,7 @@ class UnknownNameError(VtabError):
 
 
 class PluginError(VtabError):
-    """A plugin that cannot be imported, has the wrong type, or claims a name that another one owns."""
+    """A plugin that cannot be imported, breaks the contract of its kind, or claims a name that another one owns."""
 
 
 class OptionError(VtabError):

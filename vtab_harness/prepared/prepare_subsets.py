@@ -7,7 +7,6 @@ examples follow from the labels of a task.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from vtab_harness.api.data import ImageSet, Slice
-from vtab_harness.api.errors import DataError
+from vtab_harness.api.errors import DataError, PluginError
 from vtab_harness.api.records import LearnedFrom
 from vtab_harness.api.tasks import Task
 from vtab_harness.formats.example_order import examples_by_split
@@ -68,7 +67,7 @@ def split_names(task: Task, examples: TrainExamples) -> tuple[str, str]:
     if examples.official:
         return SPLITS[0], SPLITS[1]
     if examples.shots is not None:
-        owner = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{task.name}-v{task.version}")
+        owner = f"{task.name}-v{task.version}"
         train, val = (f"{w}-{n}-per-class-{owner}" for w, n in zip(WHOLE, shares(examples.shots), strict=True))
         return train, val
     if examples.number is None:
@@ -230,7 +229,10 @@ def _written_down(image_set: ImageSet, folder: Path, splits: set[str]) -> Declar
     found = {}
     for split in sorted(splits):
         if (folder / split).is_dir():
-            slices = tuple(Slice(*part) for part in Manifest.load(folder / split).slices)
+            try:
+                slices = tuple(Slice(*part) for part in Manifest.load(folder / split).slices)
+            except PluginError as error:
+                raise damaged(folder / split, f"names examples that there cannot be: {error.message}") from error
             if not within(slices, image_set.splits[split.partition("-")[0]]):
                 raise damaged(folder / split, f"holds other examples than {image_set.name} is declared to have")
             found[split] = slices

@@ -22,6 +22,7 @@ from platformdirs import user_cache_path
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
+from vtab_harness.api.data import SPLITS as SPLITS
 from vtab_harness.api.data import Images, ImageSet, Pixels
 from vtab_harness.api.errors import DataError, StorageError
 from vtab_harness.api.labels import LabelRule
@@ -39,9 +40,6 @@ from vtab_harness.prepared.manifest import (
     pixel_fingerprint,
 )
 from vtab_harness.prepared.split_writer import Progress, write_splits
-
-SPLITS = ("train800", "val200", "test")
-"""What VTAB-1k needs."""
 
 _PARTIAL = ".partial"
 

@@ -20,7 +20,7 @@ from vtab_harness.formats.example_order import examples_by_split, keys_fingerpri
 from vtab_harness.formats.image_list import ListedImages
 
 SIZES = dict.fromkeys(CLASS_SIZES, 31)
-SMALL = replace(IMAGE_SET, sizes={"train": 3060, "test": 102})
+SMALL = replace(IMAGE_SET, sizes={"train": 3060, "test": 102}, splits={})
 WHOLE = image_list(IMAGE_SET, Path("nowhere"), CLASS_SIZES, STRAYS)
 
 # Of the real archive, over the sorted listing.

@@ -15,7 +15,7 @@ from vtab_harness.formats.example_order import keys_fingerprint
 from vtab_harness.formats.opencv import opencv
 
 SPLITS = ("train", "validation", "test")
-SMALL = replace(IMAGE_SET, sizes={"train": 2, "validation": 1, "test": 1})
+SMALL = replace(IMAGE_SET, sizes={"train": 2, "validation": 1, "test": 1}, splits={})
 TRAIN = b"image,level\n10_left,0\n10_right,4\n"
 TEST = b"image,level,Usage\n1_left,2,Public\n1_right,3,Private\n"
 LISTS = {"trainLabels.csv": TRAIN, "retinopathy_solution.csv": TEST}

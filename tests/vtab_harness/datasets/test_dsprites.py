@@ -10,7 +10,7 @@ from vtab_harness.datasets.dsprites import IMAGE_SET, LOCATION, ORIENTATION
 from vtab_harness.datasets.dsprites.reader import open_source
 
 COUNT = 60
-SMALL = replace(IMAGE_SET, sizes={"train": COUNT})
+SMALL = replace(IMAGE_SET, sizes={"train": COUNT}, splits={})
 NAME = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.hdf5"
 
 

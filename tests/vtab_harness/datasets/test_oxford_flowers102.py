@@ -14,7 +14,7 @@ from vtab_harness.datasets.oxford_flowers102.reader import listings, open_source
 from vtab_harness.formats.example_order import keys_fingerprint
 
 SPLITS = ("train", "validation", "test")
-SMALL = replace(IMAGE_SET, sizes={"train": 2, "validation": 1, "test": 3})
+SMALL = replace(IMAGE_SET, sizes={"train": 2, "validation": 1, "test": 3}, splits={})
 IMAGES = {f"jpg/image_{number:05d}.jpg": jpeg(20 * number) for number in range(1, 7)}
 NUMBERS = {"trnid": [4, 2], "valid": [6], "tstid": [1, 3, 5]}
 CLASSES = [77, 77, 1, 102, 5, 6]

@@ -10,7 +10,7 @@ from vtab_harness.datasets.oxford_iiit_pet.reader import open_source
 from vtab_harness.formats.example_order import example_order
 
 SPLITS = ("train", "test")
-SMALL = replace(IMAGE_SET, sizes={"train": 2, "test": 1})
+SMALL = replace(IMAGE_SET, sizes={"train": 2, "test": 1}, splits={})
 IMAGES = {
     "images/Abyssinian_100.jpg": jpeg(10),
     "images/yorkshire_terrier_2.jpg": jpeg(20),

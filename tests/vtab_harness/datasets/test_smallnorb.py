@@ -10,7 +10,7 @@ from vtab_harness.datasets.smallnorb import AZIMUTH, ELEVATION, IMAGE_SET
 from vtab_harness.datasets.smallnorb.reader import open_source
 
 SIZES = {"train": 18, "test": 7}
-SMALL = replace(IMAGE_SET, sizes=SIZES)
+SMALL = replace(IMAGE_SET, sizes=SIZES, splits={})
 PREFIXES = {
     "train": "smallnorb-5x46789x9x18x6x2x96x96-training",
     "test": "smallnorb-5x01235x9x18x6x2x96x96-testing",

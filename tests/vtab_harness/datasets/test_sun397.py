@@ -25,7 +25,7 @@ LISTS = {
 CHECKED = tuple(
     Archive(name, len(content), hashlib.sha256(content).hexdigest(), "page") for name, content in LISTS.items()
 )
-SMALL = replace(IMAGE_SET, sizes={"train": 2, "validation": 1, "test": 1}, archives=CHECKED)
+SMALL = replace(IMAGE_SET, sizes={"train": 2, "validation": 1, "test": 1}, splits={}, archives=CHECKED)
 IMAGES = {
     "b/bar/sun_1.jpg": jpeg(40, (600, 400)),
     "a/abbey/sun_2.jpg": jpeg(80, (400, 300)),

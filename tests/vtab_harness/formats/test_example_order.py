@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vtab_harness.api.data import ImageSet, Slice
-from vtab_harness.api.errors import DataError
+from vtab_harness.api.errors import DataError, PluginError
 from vtab_harness.formats.example_order import example_order, examples_by_split, examples_of, keys_fingerprint
 
 # CIFAR-100: keys are positions in the published files. The hashes are of the 800 and 200 keys, joined by newlines.
@@ -53,7 +53,7 @@ class Listed:
 CIFAR = ImageSet(
     name="cifar100",
     version="1",
-    source="",
+    source="nowhere:nothing",
     sizes={"train": 50000, "test": 10000},
     splits={
         "train800": (Slice("train", 0, 800),),
@@ -137,9 +137,10 @@ def test_unknown_split_lists_the_known() -> None:
 
 
 def test_slice_beyond_the_source_is_refused() -> None:
-    wrong = replace(CIFAR, splits={"val200": (Slice("train", 49900, 50100),)})
-    with pytest.raises(DataError, match="wants examples 49900 to 50100"):
-        examples_of(wrong, Listed(train=range(50000)), "val200")
+    with pytest.raises(
+        PluginError, match="'val200' holds examples 49900 to 50100 of 'train', of which there are 50000"
+    ):
+        replace(CIFAR, splits={"val200": (Slice("train", 49900, 50100),)})
 
 
 def test_ordered_sources_are_taken_as_they_are() -> None:

@@ -132,6 +132,10 @@ def test_folder_that_holds_other_examples_is_refused(tmp_path: Path) -> None:
     manifest.write_text(json.dumps(content))
     with pytest.raises(DataError, match="holds other examples than small is declared to have"):
         prepare_learning([RARE], TrainExamples(None, 5), (), tmp_path)
+    content["slices"][0] = ["train", 5, 1]
+    manifest.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="names examples that there cannot be"):
+        prepare_learning([RARE], TrainExamples(None, 5), (), tmp_path)
 
 
 def test_source_without_the_annotation(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ragged_source import IMAGE_SET
 
-from vtab_harness.api.data import ImageSet
+from vtab_harness.api.data import ImageSet, Slice
 from vtab_harness.api.errors import DataError
 from vtab_harness.api.labels import Column
 from vtab_harness.prepared.prepared_set import PreparedSet, prepare
@@ -72,7 +72,7 @@ def test_forged_fingerprint_is_found(fresh: Path, prepared: PreparedSet) -> None
 
 
 def test_other_declaration_under_the_same_version_is_refused(fresh: Path, prepared: PreparedSet) -> None:
-    changed: ImageSet = replace(IMAGE_SET, splits={**IMAGE_SET.splits, "test": IMAGE_SET.splits["train"]})
+    changed: ImageSet = replace(IMAGE_SET, splits={**IMAGE_SET.splits, "test": (Slice("test", 5, 44),)})
     with pytest.raises(DataError, match="other examples than ragged/test is declared"):
         prepare(changed, [], fresh)
 

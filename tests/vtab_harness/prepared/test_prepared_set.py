@@ -198,7 +198,7 @@ def test_two_processes_prepare_once(fresh: Path, tmp_path: Path) -> None:
         assert process.returncode == 0, err
         assert "test" in out
     lines = log.read_text().splitlines()
-    assert len(lines) == len(set(lines)) == 80
+    assert len(lines) == len(set(lines)) == 85
 
 
 @pytest.fixture

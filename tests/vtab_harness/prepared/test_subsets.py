@@ -186,5 +186,5 @@ def test_slices_name_the_chosen_examples(parts: list[Slice], data: st.DataObject
 def test_slices_from_elsewhere_are_noticed() -> None:
     whole = (Slice("train", 10, 20),)
     assert within([Slice("train", 10, 20)], whole)
-    for outside in (Slice("train", 9, 12), Slice("train", 15, 21), Slice("test", 10, 20), Slice("train", 15, 12)):
+    for outside in (Slice("train", 9, 12), Slice("train", 15, 21), Slice("test", 10, 20)):
         assert not within([outside], whole)

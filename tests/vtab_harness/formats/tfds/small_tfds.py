@@ -48,5 +48,5 @@ def write(
 
 
 def sized(image_set: ImageSet, splits: Mapping[str, Sequence[Examples]]) -> ImageSet:
-    """Returns the declaration with the sizes of some small splits."""
-    return replace(image_set, sizes={split: sum(map(len, shards)) for split, shards in splits.items()})
+    """Returns the declaration with the sizes of some small splits, and no slices, which would reach beyond them."""
+    return replace(image_set, sizes={split: sum(map(len, shards)) for split, shards in splits.items()}, splits={})
