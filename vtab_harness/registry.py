@@ -10,19 +10,18 @@ import difflib
 import importlib
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import cached_property
 from importlib import metadata
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
+from vtab_harness.api.backbones import BackboneSource
+from vtab_harness.api.contracts import is_settings, lacking
 from vtab_harness.api.errors import PluginError, UnknownNameError
-
-if TYPE_CHECKING:
-    from vtab_harness.api.backbones import BackboneSource
-    from vtab_harness.api.executors import Executor
-    from vtab_harness.api.pretrainers import Pretrainer
-    from vtab_harness.api.protocols import EvaluationProtocol
-    from vtab_harness.api.tasks import Suite, Task
+from vtab_harness.api.executors import Executor
+from vtab_harness.api.pretrainers import Pretrainer
+from vtab_harness.api.protocols import EvaluationProtocol
+from vtab_harness.api.tasks import Suite, Task
 
 T = TypeVar("T")
 HARNESS = "vtab-harness"
@@ -61,14 +60,18 @@ class Registry(Generic[T]):
         kind: Singular noun for messages.
         group: Entry-point group that plugins use.
         builtin: Name -> ``module:attribute`` for what the harness brings itself.
-        members: Attributes that a loaded object must have.
+        contract: What a loaded object must be: an instance of this, if it is a dataclass; else have its members.
+        called: Whether a class is registered, which is called to make the object.
     """
 
-    def __init__(self, kind: str, group: str, builtin: dict[str, str], members: tuple[str, ...]) -> None:
+    def __init__(
+        self, kind: str, group: str, builtin: dict[str, str], contract: type = object, called: bool = False
+    ) -> None:
         self.kind = kind
         self.group = group
         self._builtin = builtin
-        self._members = members
+        self._contract = contract
+        self._called = called
         self._loaded: dict[str, T] = {}
 
     @cached_property
@@ -118,6 +121,10 @@ class Registry(Generic[T]):
             found: object = importlib.import_module(module)
             for part in attribute.split("."):
                 found = getattr(found, part)
+            broken = self._broken(found, entry.name)
+        except PluginError as error:
+            message = f"The {self.kind} {entry.name!r} of {entry.owner} cannot be used: {error.message}"
+            raise PluginError(message, error.hint) from error
         # A plugin may fail in any way at all while it is imported, and even leave the program; one broken plugin must
         # not stop the others.
         except (Exception, SystemExit) as error:
@@ -126,13 +133,29 @@ class Registry(Generic[T]):
                 f"{type(error).__name__}: {error}",
                 f"Reinstall or uninstall {entry.owner}.",
             ) from error
-        missing = [member for member in self._members if not hasattr(found, member)]
-        if missing:
+        if broken is not None:
             raise PluginError(
-                f"{entry.target} of {entry.owner} is not a {self.kind}: it has no {', '.join(missing)}.",
+                f"{entry.target} of {entry.owner} is not a {self.kind}: {broken}.",
                 f"See CONTRIBUTING.md on how to add a {self.kind}.",
             )
         return cast("T", found)
+
+    def _broken(self, found: Any, name: str) -> str | None:
+        """Returns how an object breaks the contract of its kind, or None."""
+        contract = self._contract
+        if is_dataclass(contract):
+            if not isinstance(found, contract):
+                return f"it is a {type(found).__name__} and no {contract.__name__}"
+        elif contract is not object:
+            if isinstance(found, type) != self._called:
+                return "it is no class" if self._called else "it is a class, not an object of it"
+            # A protocol may take its settings only when it is made; they are checked then.
+            if missing := lacking(found, contract, later=("settings",) if self._called else ()):
+                return f"it has no {', '.join(missing)}"
+        # Records are filed and found again by the object's own name.
+        if "name" in getattr(contract, "__annotations__", ()) and found.name != name:
+            return f"it calls itself {found.name!r} and is registered as {name!r}"
+        return _broken_pretrainer(found) if contract is Pretrainer else None
 
     def items(self) -> Iterator[tuple[str, T]]:
         """Yields every name with what it stands for; one that cannot be loaded gives a warning and is left out."""
@@ -155,21 +178,28 @@ class _Kinds:
     executors: Registry[Callable[[], Executor]]
 
 
-def _registry(kind: str, plural: str, members: tuple[str, ...]) -> Registry[T]:
+def _broken_pretrainer(found: Pretrainer) -> str | None:
+    if not is_settings(found.settings):
+        return f"its settings are {found.settings!r}, not an instance of a frozen dataclass"
+    if found.family not in pretrainer_families():
+        return f"its family is {found.family!r}, and no registered pretrainer's name begins with '{found.family}-'"
+    return None
+
+
+def _registry(kind: str, plural: str, contract: type, called: bool = False) -> Registry[T]:
     from vtab_harness import builtin
 
-    return Registry(kind, f"vtab_harness.{plural}", builtin.NAMES[plural], members)
+    return Registry(kind, f"vtab_harness.{plural}", builtin.NAMES[plural], contract, called)
 
 
-_TASK_MEMBERS = ("name", "image_set", "label", "num_classes", "group")
-backbones: Registry[BackboneSource] = _registry("backbone source", "backbones", ("load", "names", "summary"))
-tasks: Registry[Task] = _registry("task", "tasks", _TASK_MEMBERS)
-suites: Registry[Suite] = _registry("suite", "suites", ("name", "tasks", "version"))
+backbones: Registry[BackboneSource] = _registry("backbone source", "backbones", BackboneSource)
+tasks: Registry[Task] = _registry("task", "tasks", Task)
+suites: Registry[Suite] = _registry("suite", "suites", Suite)
 protocols: Registry[Callable[..., EvaluationProtocol]] = _registry(
-    "protocol", "protocols", ("search", "fit", "name", "version", "consumes")
+    "protocol", "protocols", EvaluationProtocol, called=True
 )
-pretrainers: Registry[Pretrainer] = _registry("pretrainer", "pretrainers", ("pretrain", "settings", "family"))
-executors: Registry[Callable[[], Executor]] = _registry("executor", "executors", ("run",))
+pretrainers: Registry[Pretrainer] = _registry("pretrainer", "pretrainers", Pretrainer)
+executors: Registry[Callable[[], Executor]] = _registry("executor", "executors", Executor, called=True)
 KINDS = _Kinds(backbones, tasks, suites, protocols, pretrainers, executors)
 
 

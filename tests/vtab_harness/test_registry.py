@@ -5,12 +5,20 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from vtab_harness import registry
+from vtab_harness.api.backbones import BackboneSource
 from vtab_harness.api.errors import PluginError, UnknownNameError
+from vtab_harness.api.executors import Executor
+from vtab_harness.api.pretrainers import Pretrainer
+from vtab_harness.api.protocols import EvaluationProtocol
+from vtab_harness.api.tasks import Suite, Task
 from vtab_harness.registry import Entry, Registry
+from vtab_plugin_example.pretrainers import NoSettings
 
 PLUGIN = Path(__file__).parents[1] / "plugin_package"
 
@@ -76,20 +84,77 @@ def test_unknown_name_lists_the_nearest() -> None:
 
 
 def test_two_owners_of_one_name_are_both_named() -> None:
-    names: Registry[object] = Registry("task", "no.such.group", {"a": "json:dumps"}, ())
+    names: Registry[object] = Registry("task", "no.such.group", {"a": "json:dumps"})
     names._entries["a"].append(Entry("a", "other:thing", "some-plugin"))
     with pytest.raises(PluginError, match=r"vtab-harness .*json:dumps.* and some-plugin .*other:thing"):
         names.get("a")
 
 
-def test_wrong_type_is_refused_with_its_owner() -> None:
-    names: Registry[object] = Registry("task", "no.such.group", {"a": "json:dumps"}, ("image_set", "label"))
-    with pytest.raises(PluginError, match=r"vtab-harness is not a task: it has no image_set, label"):
+STRIPES = "vtab_plugin_example.tasks:STRIPES"
+
+
+@pytest.mark.parametrize(
+    ("kind", "contract", "called", "name", "target", "broken"),
+    [
+        ("task", Task, False, "a", "json:dumps", "it is a function and no Task"),
+        ("task", Task, False, "a", STRIPES, "it calls itself 'stripes' and is registered as 'a'"),
+        ("suite", Suite, False, "stripes", STRIPES, "it is a Task and no Suite"),
+        ("backbone source", BackboneSource, False, "a", "json:dumps", r"it has no summary, load\(\), names\(\)"),
+        ("backbone source", BackboneSource, False, "a", "json:JSONDecoder", "it is a class, not an object of it"),
+        ("executor", Executor, True, "a", "json:JSONDecoder", r"it has no summary, run\(\)"),
+        ("executor", Executor, True, "a", "json:dumps", "it is no class"),
+        ("protocol", EvaluationProtocol, True, "a", "json:JSONDecoder", "it has no name, version, summary, consumes"),
+        ("pretrainer", Pretrainer, False, "a", f"{__name__}:Unfrozen.made", "not an instance of a frozen dataclass"),
+        ("pretrainer", Pretrainer, False, "a", f"{__name__}:Stranger.made", "begins with 'stranger-'"),
+    ],
+)
+def test_wrong_type_is_refused_with_its_owner(
+    monkeypatch: pytest.MonkeyPatch, kind: str, contract: type, called: bool, name: str, target: str, broken: str
+) -> None:
+    monkeypatch.setitem(sys.modules, __name__, SimpleNamespace(Unfrozen=Unfrozen, Stranger=Stranger))
+    names: Registry[object] = Registry(kind, "no.such.group", {name: target}, contract, called)
+    with pytest.raises(PluginError, match=f"vtab-harness is not a {kind}: .*{broken}"):
+        names.get(name)
+
+
+class Unfrozen:
+    summary, family, settings, made = "", "vivi", {"lr": 1}, None
+
+    def pretrain(self, settings: Any, data: Path, out: Path) -> Path:
+        return out
+
+
+class Stranger(Unfrozen):
+    family, settings = "stranger", NoSettings()
+
+
+Unfrozen.made, Stranger.made = Unfrozen(), Stranger()  # type: ignore[assignment]
+
+
+def test_a_declaration_that_cannot_be_names_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Module:
+        def __getattr__(self, name: str) -> Any:
+            return Suite("a", "1", (), "")
+
+    monkeypatch.setitem(sys.modules, "declares_nothing", Module())  # type: ignore[arg-type]
+    names: Registry[object] = Registry("suite", "no.such.group", {"a": "declares_nothing:SUITE"}, Suite)
+    with pytest.raises(PluginError, match=r"The suite 'a' of vtab-harness cannot be used: The suite 'a' has the tasks"):
+        names.get("a")
+
+
+def test_a_plugin_that_leaves_the_program_is_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Module:
+        def __getattr__(self, name: str) -> Any:
+            raise SystemExit(0)
+
+    monkeypatch.setitem(sys.modules, "leaves_at_once", Module())  # type: ignore[arg-type]
+    names: Registry[object] = Registry("suite", "no.such.group", {"a": "leaves_at_once:SUITE"}, Suite)
+    with pytest.raises(PluginError, match=r"'a' of vtab-harness cannot be imported from leaves_at_once:SUITE: System"):
         names.get("a")
 
 
 def test_missing_attribute_is_an_error_of_the_plugin() -> None:
-    names: Registry[object] = Registry("task", "no.such.group", {"a": "json:nothing"}, ())
+    names: Registry[object] = Registry("task", "no.such.group", {"a": "json:nothing"})
     with pytest.raises(PluginError, match="AttributeError"):
         names.get("a")
 

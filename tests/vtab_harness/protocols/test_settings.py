@@ -1,12 +1,19 @@
 """Overridden settings and the identity that follows from them."""
 
+import sys
+from types import ModuleType
+from typing import Any
+
 import pytest
 
-from vtab_harness.api.errors import OptionError, UnknownNameError
+from vtab_harness import registry
+from vtab_harness.api.errors import OptionError, PluginError, UnknownNameError
 from vtab_harness.api.identity import LabelsIdentity, protocol_name
 from vtab_harness.api.protocols import EvaluationProtocol
 from vtab_harness.overrides import parse_overrides
+from vtab_harness.protocols.knn import NearestNeighbours
 from vtab_harness.protocols.settings import build_protocol, identity, overridden
+from vtab_harness.registry import Entry
 
 
 def name(protocol: EvaluationProtocol) -> str:
@@ -71,3 +78,58 @@ def test_override_without_key_or_value(text: str) -> None:
 def test_override_given_twice() -> None:
     with pytest.raises(OptionError, match="twice"):
         parse_overrides(["steps=1", "steps=2"])
+
+
+class Whole(NearestNeighbours):
+    """Keeps the contract; each case below takes one thing away."""
+
+    name = "whole"
+
+
+def raising(self: Any) -> Any:
+    raise ZeroDivisionError("no grid today")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"grid": None}, r"is not a protocol: it has no grid\(\)"),
+        ({"training_images": 0}, r"it has no training_images\(\)"),
+        ({"name": "other"}, "it calls itself 'other' and is registered as 'whole'"),
+        ({"version": "1"}, "has version='1'"),
+        ({"version": True}, "has version=True"),
+        ({"summary": 3}, "has summary=3"),
+        ({"consumes": "pixels"}, "has consumes='pixels'"),
+        ({"seeds": 0}, "has seeds=0"),
+        ({"__init__": lambda self, settings=None: setattr(self, "settings", {"k": 1})}, r"has settings=\{'k': 1\}"),
+        ({"__init__": lambda self, settings=None: None}, "'whole' has no settings"),
+        ({"__init__": lambda self: None}, "'whole' of this test cannot be made: TypeError"),
+        ({"grid": raising}, r"its grid\(\) fails with ZeroDivisionError: no grid today"),
+        ({"grid": lambda self: []}, r"its grid\(\) is empty"),
+        ({"grid": lambda self: [{"k": 1}, {"k": 1}]}, r"its grid\(\) lists a trial twice"),
+        ({"grid": lambda self: [{"k": object()}]}, r"its grid\(\) fails with TypeError"),
+        ({"grid": lambda self: None}, r"its grid\(\) fails with TypeError"),
+    ],
+)
+def test_a_protocol_that_breaks_its_contract_is_named(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], message: str
+) -> None:
+    monkeypatch.setitem(registry.protocols._entries, "whole", [Entry("whole", f"{__name__}:Whole", "this test")])
+    # What a name stands for is looked at when it is imported, so that is where the broken class is put.
+    here = ModuleType(__name__)
+    here.Whole = type("Whole", (Whole,), changes)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, __name__, here)
+    monkeypatch.setattr(registry.protocols, "_loaded", {})
+    with pytest.raises(PluginError, match=message):
+        build_protocol("whole", {})
+
+
+def test_a_grid_may_refuse_settings_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fussy(Whole):
+        def grid(self) -> Any:
+            raise OptionError("whole: k is above the 5 that there are.")
+
+    monkeypatch.setitem(registry.protocols._entries, "whole", [Entry("whole", "", "this test")])
+    monkeypatch.setitem(registry.protocols._loaded, "whole", Fussy)
+    with pytest.raises(OptionError, match="above the 5"):
+        build_protocol("whole", {"k": "7"})
