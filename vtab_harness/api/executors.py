@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,16 +60,40 @@ class JobOutcome:
     passed_over: tuple[Passed, ...] = ()
 
 
+def outcome_of(job: Job, work: Callable[[Job], JobOutcome]) -> JobOutcome:
+    """Runs the work on a job; whatever it raises, `SystemExit` too, becomes an error of this job alone.
+
+    Raises:
+        KeyboardInterrupt: A person stops the sweep.
+    """
+    try:
+        return work(job)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return JobOutcome(job, error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
+
+
 class Executor(Protocol):
-    """Runs jobs somewhere; finished outcomes arrive in any order."""
+    """Runs jobs somewhere; finished outcomes arrive in any order.
+
+    One more member is optional: ``in_process: bool``, True where `run` calls the work itself, in the process and thread
+    that it was called in. The work then shows its progress, and need not be picklable.
+
+    Attributes:
+        summary: One line for `vtab list executors`.
+    """
 
     summary: str
 
     def run(self, jobs: Sequence[Job], work: Callable[[Job], JobOutcome]) -> Iterator[JobOutcome]:
-        """Runs `work` on every job and yields each outcome as it arrives.
+        """Runs `work` on every job and yields the outcome of each, once, as it arrives.
+
+        Whoever stops asking for outcomes stops the sweep: no further job is begun, and no process is left behind.
 
         Args:
-            jobs: What to do.
-            work: A picklable function; it does not raise, but reports errors in the outcome.
+            jobs: What to do; there may be none.
+            work: Picklable, unless this is `in_process`. It reports errors in the outcome; `outcome_of` sees to it that
+                whatever it raises all the same ends no other job.
         """
         ...

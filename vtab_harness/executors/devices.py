@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 
-from vtab_harness.api.executors import Job, JobOutcome
+from vtab_harness.api.executors import Job, JobOutcome, outcome_of
 
 _device: str = "auto"
 
@@ -23,7 +23,7 @@ def _take_device(devices: multiprocessing.Queue[str]) -> None:
 
 
 def _on_own_device(work: Callable[[Job], JobOutcome], job: Job) -> JobOutcome:
-    return replace(work(replace(job, device=_device)), job=job)
+    return replace(outcome_of(replace(job, device=_device), work), job=job)
 
 
 class Devices:
@@ -61,8 +61,10 @@ class Devices:
                     error = "A worker process ended abruptly (killed, or out of memory). Give the same command again."
                     yield JobOutcome(futures[future], error=error)
         finally:
+            # Taken first: shutting down forgets them, and they would finish the jobs that nobody waits for.
+            processes = list((pool._processes or {}).values())
             pool.shutdown(wait=False, cancel_futures=True)
-            for process in list((pool._processes or {}).values()):
+            for process in processes:
                 process.terminate()
 
 

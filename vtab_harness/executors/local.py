@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from vtab_harness.api.executors import Job, JobOutcome
+from vtab_harness.api.executors import Job, JobOutcome, outcome_of
 
 
 class Local:
@@ -16,4 +16,4 @@ class Local:
     def run(self, jobs: Sequence[Job], work: Callable[[Job], JobOutcome]) -> Iterator[JobOutcome]:
         """Runs the jobs in order."""
         for job in jobs:
-            yield work(job)
+            yield outcome_of(job, work)
