@@ -136,7 +136,7 @@ class Registry(Generic[T]):
         if broken is not None:
             raise PluginError(
                 f"{entry.target} of {entry.owner} is not a {self.kind}: {broken}.",
-                f"See CONTRIBUTING.md on how to add a {self.kind}.",
+                f"See CONTRIBUTING.md on how to add a {self.kind}, and vtab_harness.testing for checks.",
             )
         return cast("T", found)
 

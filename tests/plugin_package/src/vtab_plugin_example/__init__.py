@@ -1,1 +1,1 @@
-"""One of each kind, for the tests of the registry."""
+"""One of each kind: a template for plugins, and installed by the tests of the registry."""

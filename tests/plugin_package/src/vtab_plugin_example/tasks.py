@@ -1,3 +1,5 @@
+"""A task, its image set and the source that draws it, and a suite of this one task."""
+
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,15 +13,21 @@ from vtab_harness.api.tasks import Suite, Task
 
 
 class StripesSource:
+    """Draws stripes; one that reads files would open them in `open_stripes`, and raise a `DataError` without them."""
+
+    # Raise it when the images change: results of two variants never share a table.
     variant = "stripes-1"
 
     def keys(self, split: str) -> Sequence[str]:
-        return [str(i) for i in range(IMAGES.sizes[split])]
+        """Names the images: always the same, whatever order they come in."""
+        return [f"{split}-{i}" for i in range(IMAGES.sizes[split])]
 
     def annotations(self, split: str) -> Mapping[str, NDArray[Any]]:
+        """A number for each key."""
         return {"colour": np.arange(IMAGES.sizes[split]) % 3}
 
     def images(self, wanted: Mapping[str, Sequence[int]]) -> Iterator[tuple[str, int, NDArray[np.uint8]]]:
+        """Each wanted image once, in any order, uint8 (H, W, 3)."""
         for split, positions in wanted.items():
             for position in positions:
                 image = np.zeros((16, 16, 3), dtype=np.uint8)
@@ -28,6 +36,7 @@ class StripesSource:
 
 
 def open_stripes(image_set: ImageSet, roots: Sequence[Path]) -> StripesSource:
+    """Opens the source; `roots` are the folders that the person gave with ``--data``."""
     return StripesSource()
 
 
