@@ -16,17 +16,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vtab_harness.testing.backbones import check_backbone_source
     from vtab_harness.testing.clauses import ContractError
     from vtab_harness.testing.executors import check_executor
     from vtab_harness.testing.tasks import check_task
 
 _WHERE = {
     "ContractError": "clauses",
+    "check_backbone_source": "backbones",
     "check_executor": "executors",
     "check_task": "tasks",
 }
 __all__ = [
     "ContractError",
+    "check_backbone_source",
     "check_executor",
     "check_task",
 ]

@@ -1,37 +1,52 @@
+"""A backbone source, and a network for ``python:``."""
+
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
 from vtab_harness.api.backbones import Backbone, BackboneSpec, Transform
+from vtab_harness.api.errors import OptionError
+from vtab_harness.backbones.options import split_transform
 from vtab_harness.backbones.weights import fingerprint
+from vtab_harness.registry import unknown_name
 
 
 class ChannelMeans(nn.Module):
+    """Images (N, 3, H, W) -> mean and spread of each channel, (N, 6)."""
+
     def forward(self, images: Tensor) -> Tensor:
         return torch.cat([images.mean((2, 3)), images.std((2, 3))], dim=1)
 
 
 class ChannelMeansSource:
+    """``channel-means:rgb``, with ``input_size``, ``mean``, ``std`` and ``resize`` as options."""
+
     summary = "mean and spread of each colour channel"
 
+    def names(self) -> Iterable[str]:
+        return ["rgb"]
+
     def load(self, spec: BackboneSpec) -> Backbone:
-        module = ChannelMeans()
+        if spec.name != "rgb":
+            raise unknown_name("backbone", spec.name, ["rgb"], " of channel-means")
+        transform, rest = split_transform(spec.options)
+        if rest:
+            raise OptionError(f"{spec.text}: channel-means has no option {min(rest)!r}.", "Leave it out.")
+        module = ChannelMeans().eval()
         return Backbone(
             spec=spec.text,
             module=module,
-            transform=Transform(input_size=(32, 32)),
+            transform=transform.apply(Transform(input_size=(32, 32))),
             feature_size=6,
             parameters=0,
             macs=None,
             fingerprint=fingerprint(module),
-            architecture={"source": "channel-means", "version": 1},
+            # What the features depend on beside weights and transform: raise the version whenever they change.
+            architecture={"source": "channel-means", "name": "rgb", "version": 1},
             pretrained=False,
             files={},
         )
-
-    def names(self) -> Iterable[str]:
-        return ["rgb"]
 
 
 CHANNEL_MEANS = ChannelMeansSource()
