@@ -137,10 +137,13 @@ ImageExamples: TypeAlias = "Examples[TrainingImages]"
 
 
 class Predictor(Protocol):
-    """A trained classifier, ready for test examples."""
+    """A trained classifier, ready for test examples.
+
+    The scores of an example depend on that example alone: not on the others of its batch, nor on those asked before.
+    """
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """Returns scores (B, classes), float32; larger is likelier.
+        """Returns scores (B, classes), float32; larger is likelier. None is NaN, and one of each row is finite.
 
         Args:
             inputs: Features (B, D) float32, or transformed images (B, 3, H, W) float32, whichever the protocol
@@ -173,6 +176,14 @@ class TrialLog:
 class EvaluationProtocol(Protocol):
     """A named, versioned way to turn a backbone and 1000 examples into a classifier.
 
+    One instance serves several tasks: it keeps nothing from one call for the next, and changes none of its arguments.
+    `vtab_harness.testing.check_protocol` checks this and what stands below.
+
+    Two more members are optional, and come together. With them an interrupted run keeps what it has trained:
+
+    - ``state(predictor) -> Mapping[str, Tensor]``: all that a predictor consists of, contiguous, on the CPU.
+    - ``restore(bench, state, num_classes) -> Predictor``: the same predictor again.
+
     Attributes:
         name: Registered name.
         version: Changes whenever results would.
@@ -194,13 +205,16 @@ class EvaluationProtocol(Protocol):
         ...
 
     def grid(self) -> Sequence[Mapping[str, Any]]:
-        """Returns the settings of every trial, in order; used for the plan and its estimate."""
+        """Returns the settings of every trial as plain JSON values, in order; used for the plan and its estimate."""
         ...
 
     def search(
         self, bench: Bench, train: Examples[Any], validation: Examples[Any], num_classes: int, log: TrialLog
     ) -> Search:
         """Tries the grid on `train`, scores it on `validation`, and fixes a choice.
+
+        Every trial goes through `log`, and none depends on another: a search that goes on after some of them gives what
+        an undisturbed one gives. A class may have no example in `train`.
 
         Raises:
             AllTrialsDivergedError: Nothing finished.
@@ -209,6 +223,8 @@ class EvaluationProtocol(Protocol):
 
     def fit(self, bench: Bench, choice: Trial, examples: Examples[Any], num_classes: int, seed: int) -> Predictor:
         """Trains with the chosen settings on training and validation examples together.
+
+        Whatever is random follows from `seed`. The choice may have been read from a record, by another instance.
 
         Raises:
             FitDivergedError: The loss became non-finite.

@@ -19,18 +19,21 @@ if TYPE_CHECKING:
     from vtab_harness.testing.backbones import check_backbone_source
     from vtab_harness.testing.clauses import ContractError
     from vtab_harness.testing.executors import check_executor
+    from vtab_harness.testing.protocols import check_protocol
     from vtab_harness.testing.tasks import check_task
 
 _WHERE = {
     "ContractError": "clauses",
     "check_backbone_source": "backbones",
     "check_executor": "executors",
+    "check_protocol": "protocols",
     "check_task": "tasks",
 }
 __all__ = [
     "ContractError",
     "check_backbone_source",
     "check_executor",
+    "check_protocol",
     "check_task",
 ]
 
