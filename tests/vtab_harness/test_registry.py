@@ -18,7 +18,7 @@ from vtab_harness.api.pretrainers import Pretrainer
 from vtab_harness.api.protocols import EvaluationProtocol
 from vtab_harness.api.tasks import Suite, Task
 from vtab_harness.registry import Entry, Registry
-from vtab_plugin_example.pretrainers import NoSettings
+from vtab_plugin_example.pretrainers import NoTrainingSettings
 
 PLUGIN = Path(__file__).parents[1] / "plugin_package"
 
@@ -125,7 +125,7 @@ class Unfrozen:
 
 
 class Stranger(Unfrozen):
-    family, settings = "stranger", NoSettings()
+    family, settings = "stranger", NoTrainingSettings()
 
 
 Unfrozen.made, Stranger.made = Unfrozen(), Stranger()  # type: ignore[assignment]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vtab_harness.testing.backbones import check_backbone_source
     from vtab_harness.testing.clauses import ContractError
     from vtab_harness.testing.executors import check_executor
+    from vtab_harness.testing.pretrainers import check_pretrainer
     from vtab_harness.testing.protocols import check_protocol
     from vtab_harness.testing.tasks import check_task
 
@@ -26,6 +27,7 @@ _WHERE = {
     "ContractError": "clauses",
     "check_backbone_source": "backbones",
     "check_executor": "executors",
+    "check_pretrainer": "pretrainers",
     "check_protocol": "protocols",
     "check_task": "tasks",
 }
@@ -33,6 +35,7 @@ __all__ = [
     "ContractError",
     "check_backbone_source",
     "check_executor",
+    "check_pretrainer",
     "check_protocol",
     "check_task",
 ]
