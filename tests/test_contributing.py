@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from vtab_harness import builtin, datasets
+from vtab_harness.api.tasks import Task
 from vtab_harness.formats.decode import decode
 from vtab_harness.prepared.certify import provenance
 from vtab_harness.prepared.prepared_set import prepare
@@ -44,7 +45,7 @@ def test_a_new_image_set_is_one_folder_and_one_line(tmp_path: Path, monkeypatch:
     assert len(line.splitlines()) == 1
     monkeypatch.setattr(datasets, "__path__", [*datasets.__path__, str(tmp_path / "vtab_harness" / "datasets")])
     entry = eval(f"{{{line}}}", {"_DATASETS": "vtab_harness.datasets"})
-    task = Registry("task", "vtab_harness.tasks", builtin.NAMES["tasks"] | entry, ("image_set",)).get("moths")
+    task = Registry("task", "vtab_harness.tasks", builtin.NAMES["tasks"] | entry, Task).get("moths")
 
     names = list(importlib.import_module("vtab_harness.datasets.moths").CLASS_SIZES)
     pictures = {name: jpeg(80 * label) for label, name in enumerate(names)}

@@ -17,7 +17,7 @@ from vtab_harness.api.data import Pixels
 from vtab_harness.api.errors import CheckpointError, OptionError, UnknownNameError
 from vtab_harness.backbones.spec import build, parse
 from vtab_harness.backbones.weights import fingerprint
-from vtab_harness.data.resize import RULES
+from vtab_harness.engine.resize import RULES
 from vtab_harness.engine.stream import to_inputs
 from vtab_harness.testing.clauses import expect, expect_members, expect_plain, refusing, time_limit, working
 

@@ -62,9 +62,9 @@ class Problem:
     """
 
     bench: Workbench
-    train: Examples
-    validation: Examples
-    both: Examples
+    train: Examples[Any]
+    validation: Examples[Any]
+    both: Examples[Any]
     test: Tensor
     num_classes: int = CLASSES
 

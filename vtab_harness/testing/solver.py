@@ -102,7 +102,12 @@ class Solver:
             return protocol.search(problem.bench, problem.train, problem.validation, problem.num_classes, log)
 
     def fit(
-        self, protocol: EvaluationProtocol, problem: Problem, choice: Trial, seed: int = 0, on: Examples | None = None
+        self,
+        protocol: EvaluationProtocol,
+        problem: Problem,
+        choice: Trial,
+        seed: int = 0,
+        on: Examples[Any] | None = None,
     ) -> Predictor:
         """Trains on some examples, by default training and validation examples together.
 
