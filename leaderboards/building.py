@@ -13,7 +13,7 @@ from leaderboards.reading.scan import Found
 from leaderboards.rounding import rounded
 from vtab_harness import __version__
 from vtab_harness.api.errors import OptionError, StorageError
-from vtab_harness.store import storage_errors, write_atomically
+from vtab_harness.sweep.store import storage_errors, write_atomically
 
 if TYPE_CHECKING:
     from leaderboards.board import Aggregation, Board

@@ -16,7 +16,7 @@ from leaderboards.reading.scan import find_records
 from vtab_harness import registry
 from vtab_harness.api.errors import StorageError
 from vtab_harness.api.records import RecordHead
-from vtab_harness.store import read_predictions
+from vtab_harness.sweep.store import read_predictions
 
 _NAMED = 10
 """Of files that are left out for one reason, how many are named; more are counted."""

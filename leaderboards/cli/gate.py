@@ -67,7 +67,7 @@ def _update(results: list[Path], path: Path, protocol: str | None, suite: str | 
 
 
 def _write(path: Path, data: bytes) -> None:
-    from vtab_harness.store import storage_errors
+    from vtab_harness.sweep.store import storage_errors
 
     # What other commands of the same job step wrote to its page is kept.
     mode = "ab" if str(path) == os.environ.get("GITHUB_STEP_SUMMARY") else "wb"

@@ -12,7 +12,7 @@ from leaderboards.board import Board
 from leaderboards.exports.rows import Column, leaderboard_columns
 from leaderboards.exports.spreadsheet import cell
 from leaderboards.summary import Summary
-from vtab_harness.store import storage_errors, write_atomically
+from vtab_harness.sweep.store import storage_errors, write_atomically
 
 if TYPE_CHECKING:
     from leaderboards.published import Reference

@@ -15,7 +15,7 @@ from typing import Any
 from leaderboards.board import Board
 from leaderboards.exports.spreadsheet import printable, shortened
 from leaderboards.summary import Summary
-from vtab_harness.store import storage_errors
+from vtab_harness.sweep.store import storage_errors
 
 BENCHMARK = "vtab-harness/{suite}"
 """Dataset repository that evaluation results name if no other is given."""

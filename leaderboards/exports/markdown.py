@@ -16,7 +16,7 @@ from leaderboards.exports.rows import order
 from leaderboards.exports.spreadsheet import printable, shortened
 from leaderboards.rounding import rounded
 from leaderboards.summary import Summary
-from vtab_harness.store import storage_errors, write_atomically
+from vtab_harness.sweep.store import storage_errors, write_atomically
 
 if TYPE_CHECKING:
     from leaderboards.published import Reference

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from leaderboards.board import Board
 from leaderboards.exports.rows import Column, constants, leaderboard_columns, results_columns
 from leaderboards.summary import Summary
-from vtab_harness.store import storage_errors, write_atomically
+from vtab_harness.sweep.store import storage_errors, write_atomically
 
 if TYPE_CHECKING:
     import pyarrow as pa

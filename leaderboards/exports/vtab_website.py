@@ -18,7 +18,7 @@ from leaderboards.exports.spreadsheet import cell
 from leaderboards.rounding import DECIMALS
 from leaderboards.summary import Summary
 from vtab_harness.api.errors import StorageError
-from vtab_harness.store import read_record
+from vtab_harness.sweep.store import read_record
 
 METADATA = ("model", "architecture", "hyper_sweep_size", "preprocessing")
 

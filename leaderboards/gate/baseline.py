@@ -25,7 +25,7 @@ from vtab_harness import __version__
 from vtab_harness.api.errors import StorageError
 from vtab_harness.api.identity import Identity
 from vtab_harness.api.records import Count
-from vtab_harness.store import storage_errors, write_atomically
+from vtab_harness.sweep.store import storage_errors, write_atomically
 
 FORMAT = "vtab-harness/baseline/2"
 _WITH = "with `vtab gate RESULTS --baseline FILE --update`, from results that you trust."

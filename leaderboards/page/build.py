@@ -15,7 +15,7 @@ from typing import Any
 from leaderboards.board import Board
 from leaderboards.page.data import ReferenceRow, page_data
 from leaderboards.summary import Summary
-from vtab_harness.store import storage_errors, write_atomically
+from vtab_harness.sweep.store import storage_errors, write_atomically
 
 
 def write_page(board: Board, summary: Summary, out: Path, published: Sequence[ReferenceRow] | None = None) -> Path:

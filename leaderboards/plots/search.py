@@ -30,7 +30,7 @@ from leaderboards.plots.style import (
 )
 from vtab_harness.api.errors import StorageError
 from vtab_harness.api.protocols import Trial
-from vtab_harness.store import read_record
+from vtab_harness.sweep.store import read_record
 
 _LINES = len(DASHES)
 

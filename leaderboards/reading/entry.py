@@ -9,7 +9,7 @@ import msgspec
 
 from leaderboards.reading.record import Usable, read_usable, why_not
 from vtab_harness.api.errors import StorageError
-from vtab_harness.store import read_predictions
+from vtab_harness.sweep.store import read_predictions
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 

@@ -12,7 +12,7 @@ import msgspec
 from vtab_harness.api.errors import StorageError
 from vtab_harness.api.identity import Identity
 from vtab_harness.api.records import RecordHead
-from vtab_harness.store import read_head
+from vtab_harness.sweep.store import read_head
 
 _NO_RECORD = "is not a record that can be used"
 _encode = msgspec.json.Encoder().encode

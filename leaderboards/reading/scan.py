@@ -39,7 +39,7 @@ class Found:
 def find_records(folders: Sequence[Path]) -> Found:
     """Lists the records of results folders, without reading them.
 
-    Every ``*.json`` counts, as in `vtab_harness.store.Store`, but for hidden files and folders (``.unfinished``).
+    Every ``*.json`` counts, as in `vtab_harness.sweep.store.Store`, but for hidden files and folders (``.unfinished``).
 
     Raises:
         StorageError: A folder is missing or cannot be read, or there is no record in any of them; names the folder.

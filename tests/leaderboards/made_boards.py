@@ -38,7 +38,7 @@ from vtab_harness.api.records import (
     Settings,
     TaskBlock,
 )
-from vtab_harness.store import Store
+from vtab_harness.sweep.store import Store
 
 GROUPS = ("natural",) * 7 + ("specialized",) * 4 + ("structured",) * 8
 HARMFUL = (

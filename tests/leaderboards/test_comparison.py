@@ -14,7 +14,7 @@ from leaderboards.compared import Comparison
 from leaderboards.comparison import compare
 from leaderboards.runs import read_runs
 from vtab_harness.api.errors import OptionError, StorageError
-from vtab_harness.store import Store
+from vtab_harness.sweep.store import Store
 
 TASKS = ("mini_digits", "mini_count", "mini_distance")
 

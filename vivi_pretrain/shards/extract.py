@@ -16,7 +16,7 @@ from vivi_pretrain.shards.settings import ShardSettings
 from vivi_pretrain.video import decode
 from vivi_pretrain.video.decode import Frame
 from vtab_harness.api.errors import DataError
-from vtab_harness.store import storage_errors
+from vtab_harness.sweep.store import storage_errors
 
 
 @dataclass(frozen=True, slots=True)

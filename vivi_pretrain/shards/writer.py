@@ -48,7 +48,7 @@ from vivi_pretrain.shards.settings import ShardSettings, settings_hash
 from vivi_pretrain.shards.tar_file import TarWriter, member_bytes
 from vivi_pretrain.video.workers import ProgressCallback, process_pool
 from vtab_harness.api.errors import DataError, OptionError, StorageError
-from vtab_harness.store import storage_errors, write_atomically
+from vtab_harness.sweep.store import storage_errors, write_atomically
 
 UNFINISHED = ".unfinished"
 _SETTINGS = "settings.json"

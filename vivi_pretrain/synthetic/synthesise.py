@@ -13,7 +13,7 @@ from pathlib import Path
 from vivi_pretrain.synthetic.settings import SynthSettings, planned
 from vivi_pretrain.video.workers import ProgressCallback, process_pool
 from vtab_harness.api.errors import OptionError, StorageError
-from vtab_harness.store import storage_errors, write_atomically
+from vtab_harness.sweep.store import storage_errors, write_atomically
 
 TRUTH = "truth.csv"
 SETTINGS = "synth.json"

@@ -11,7 +11,7 @@ from typing import Any
 from safetensors.torch import save
 from torch import nn
 
-from vtab_harness.store import storage_errors, write_atomically
+from vtab_harness.sweep.store import storage_errors, write_atomically
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 # Views are scaled to -1..1, as in the code of the same group.

@@ -27,7 +27,7 @@ from vivi_pretrain.settings import RENAMED
 from vivi_pretrain.watching.metrics import METRICS
 from vtab_harness.api.errors import CheckpointError, OptionError, StorageError
 from vtab_harness.api.pretrainers import CHECKPOINTS, FINISHED
-from vtab_harness.store import storage_errors, write_atomically
+from vtab_harness.sweep.store import storage_errors, write_atomically
 
 RUN, STATE = "run.json", "state.pt"
 

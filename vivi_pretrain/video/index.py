@@ -19,7 +19,7 @@ from vivi_pretrain.video.listing import Entry, Listing
 from vivi_pretrain.video.shots import SHORT_SIDE, ShotDetector, ShotDetectorSettings
 from vivi_pretrain.video.workers import ProgressCallback, process_pool
 from vtab_harness.api.errors import DataError, OptionError, StorageError
-from vtab_harness.store import storage_errors
+from vtab_harness.sweep.store import storage_errors
 
 DAMAGED = ("refuse", "keep")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtab_harness.api.errors import DataError
-from vtab_harness.store import storage_errors
+from vtab_harness.sweep.store import storage_errors
 
 if TYPE_CHECKING:
     import pyarrow

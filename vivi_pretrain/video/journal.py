@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from vtab_harness.api.errors import OptionError, StorageError
-from vtab_harness.store import storage_errors
+from vtab_harness.sweep.store import storage_errors
 
 JOURNAL = "journal.jsonl"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from vivi_pretrain.watching.metrics import METRICS, read_metrics
 from vtab_harness.api.errors import DataError, NotFoundError, OptionError
-from vtab_harness.store import storage_errors
+from vtab_harness.sweep.store import storage_errors
 
 SPREAD = "spread of features (0: collapse)"
 # Panels in order: title, and the figures in it by a word in their name.

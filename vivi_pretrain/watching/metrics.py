@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from vtab_harness.api.errors import StorageError
-from vtab_harness.store import storage_errors
+from vtab_harness.sweep.store import storage_errors
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter

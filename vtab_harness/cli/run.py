@@ -63,12 +63,12 @@ def run(
     """Evaluate backbones on tasks; what is finished is skipped, so that the same command goes on after a stop."""
     from vtab_harness.cli import tables
     from vtab_harness.cli.progress import SweepProgress
-    from vtab_harness.evaluation import run_sweep
-    from vtab_harness.overrides import parse_overrides
     from vtab_harness.protocols.settings import build_protocol
+    from vtab_harness.sweep.evaluate import run_sweep
     from vtab_harness.sweep.plan import make_jobs, plan
     from vtab_harness.sweep.settings import choose_tasks
     from vtab_harness.sweep.study import Study
+    from vtab_harness.values import parse_overrides
 
     given: dict[str, Any] = {
         "backbones": backbone,

@@ -21,7 +21,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
 ) -> None:
     """Show a record: the score, the whole search, and where the number comes from."""
-    from vtab_harness.store import read_record
+    from vtab_harness.sweep.store import read_record
 
     found = read_record(record)
     if as_json:

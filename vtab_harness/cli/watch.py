@@ -31,8 +31,8 @@ def watch(
     from vtab_harness.api.executors import JobOutcome
     from vtab_harness.cli import tables
     from vtab_harness.cli.progress import SweepProgress
-    from vtab_harness.evaluation import run_sweep
     from vtab_harness.protocols.settings import build_protocol
+    from vtab_harness.sweep.evaluate import run_sweep
     from vtab_harness.sweep.settings import SweepSettings, choose_tasks
     from vtab_harness.sweep.watching import checkpoints, new_checkpoints
 

@@ -39,10 +39,10 @@ from vtab_harness.engine.workbench import Progress, Workbench, no_progress
 from vtab_harness.prepared.certify import data_identity
 from vtab_harness.prepared.prepare_subsets import LearningSet, find_learning, prepare_learning, split_names
 from vtab_harness.protocols.settings import build_protocol, identity
-from vtab_harness.store import Store, Unfinished
 from vtab_harness.sweep.recording import CountedImages, Recorder, Work
 from vtab_harness.sweep.sealed import SealedTest
 from vtab_harness.sweep.settings import SweepSettings
+from vtab_harness.sweep.store import Store, Unfinished
 
 
 def run_job(job: Job, progress: Progress = no_progress) -> JobOutcome:

@@ -12,7 +12,7 @@ from vtab_harness import registry
 from vtab_harness.api.errors import OptionError, StorageError
 from vtab_harness.api.tasks import GROUPS
 from vtab_harness.cli.app import app
-from vtab_harness.store import Store
+from vtab_harness.sweep.store import Store
 
 MINI = registry.suites.get("mini").tasks
 

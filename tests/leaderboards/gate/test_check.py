@@ -13,7 +13,7 @@ from leaderboards.gate.check import GateReport, check
 from leaderboards.runs import read_runs
 from vtab_harness.api.errors import OptionError, StorageError
 from vtab_harness.api.records import Score
-from vtab_harness.store import Store
+from vtab_harness.sweep.store import Store
 
 TASKS = ("mini_digits", "mini_count", "mini_distance")
 

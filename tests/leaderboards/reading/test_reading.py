@@ -15,7 +15,7 @@ from leaderboards.reading.results import read_results
 from leaderboards.reading.scan import find_records
 from vtab_harness import registry
 from vtab_harness.api.errors import OptionError, StorageError
-from vtab_harness.store import Store
+from vtab_harness.sweep.store import Store
 
 MINI = registry.suites.get("mini").tasks
 

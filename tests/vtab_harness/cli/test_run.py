@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vtab_harness.store import Store, read_record
+from vtab_harness.sweep.store import Store, read_record
 
 
 def vtab(*arguments: str, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:

@@ -9,9 +9,9 @@ import pytest
 from vtab_harness.api.executors import Job, JobOutcome
 from vtab_harness.executors.devices import Devices
 from vtab_harness.executors.local import Local
-from vtab_harness.store import Store
 from vtab_harness.sweep.job import run_job
 from vtab_harness.sweep.settings import SweepSettings
+from vtab_harness.sweep.store import Store
 
 
 def tell_device(job: Job) -> JobOutcome:

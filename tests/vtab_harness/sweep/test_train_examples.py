@@ -19,9 +19,9 @@ from vtab_harness.cli.main import main
 from vtab_harness.prepared.prepare_subsets import prepare_learning
 from vtab_harness.prepared.subsets import TrainExamples
 from vtab_harness.registry import Entry
-from vtab_harness.store import Store, read_predictions
 from vtab_harness.sweep.plan import make_jobs, plan
 from vtab_harness.sweep.settings import SweepSettings
+from vtab_harness.sweep.store import Store, read_predictions
 from vtab_harness.sweep.study import Study
 
 NAMES = ("small_shade", "small_rare")

@@ -13,11 +13,11 @@ from toy_source import TASK, write
 import vtab_harness
 from vtab_harness import registry
 from vtab_harness.api.errors import DataError, OptionError, StorageError
-from vtab_harness.evaluation import Evaluation
 from vtab_harness.registry import Entry
-from vtab_harness.store import Store, read_predictions
+from vtab_harness.sweep.evaluate import Evaluation
 from vtab_harness.sweep.rerun import rerun
 from vtab_harness.sweep.settings import SweepSettings
+from vtab_harness.sweep.store import Store, read_predictions
 from vtab_harness.sweep.study import Study
 
 PIXELS = "python:docs.examples.pixels:Pixels?side=8"

@@ -10,7 +10,7 @@ from safetensors.torch import save
 
 from vtab_harness.api.errors import DataError, OptionError
 from vtab_harness.api.pretrainers import CHECKPOINTS, FINISHED
-from vtab_harness.store import write_atomically
+from vtab_harness.sweep.store import write_atomically
 
 CONFIG = {"architecture": "test_resnet", "num_classes": 0, "pretrained_cfg": {"input_size": [3, 32, 32]}}
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from vtab_harness.store import Store, read_predictions
+from vtab_harness.sweep.store import Store, read_predictions
 
 # Two protocols, so that both feature files and trained weights are caught half done; two tasks of one image set.
 COMMANDS = {

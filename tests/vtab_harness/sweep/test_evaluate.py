@@ -10,7 +10,7 @@ import vtab_harness
 from vtab_harness import registry
 from vtab_harness.api.errors import OptionError
 from vtab_harness.prepared.prepared_set import prepare
-from vtab_harness.store import Store, read_predictions
+from vtab_harness.sweep.store import Store, read_predictions
 
 
 def test_records_come_in_the_order_asked_for(tmp_path: Path, cache: Path, small_backbone: str) -> None:

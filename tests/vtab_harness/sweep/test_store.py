@@ -13,12 +13,12 @@ import pytest
 import torch
 from made_records import IDENTITY, RECORD, record_of
 
-from vtab_harness import store as store_module
 from vtab_harness.api.errors import StorageError
 from vtab_harness.api.identity import SplitIdentity, TaskIdentity
 from vtab_harness.api.protocols import Trial, trial_key
 from vtab_harness.api.records import Scored
-from vtab_harness.store import Store, read_predictions, read_record
+from vtab_harness.sweep import store as store_module
+from vtab_harness.sweep.store import Store, read_predictions, read_record
 
 SCORED = Scored(np.array([0, 1, 2, 2], np.int32), np.array([0, 1, 2, 0], np.int32))
 

@@ -15,10 +15,10 @@ from vtab_harness.api.tasks import Task
 from vtab_harness.backbones.loaded import one_sweep
 from vtab_harness.engine.workbench import Progress, no_progress
 from vtab_harness.prepared.subsets import TrainExamples
-from vtab_harness.store import Store, read_record
 from vtab_harness.sweep.job import run_job
 from vtab_harness.sweep.plan import PlannedJob, make_jobs, plan
 from vtab_harness.sweep.settings import SweepSettings, choose_tasks
+from vtab_harness.sweep.store import Store, read_record
 
 
 @dataclass(frozen=True, slots=True)
