@@ -5,6 +5,7 @@ Every block is a typed structure that is validated when a record is read; ``docs
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 import msgspec
 from msgspec import Meta, Struct
 
-from vtab_harness.api.identity import Identity
+from vtab_harness.api.identity import Identity, plain_json
 from vtab_harness.api.protocols import Trial
 
 if TYPE_CHECKING:
@@ -274,7 +275,7 @@ def _check_plain(value: Any) -> None:
         for inner in level:
             if isinstance(inner, dict | list):
                 below += inner.values() if isinstance(inner, dict) else inner
-            elif isinstance(inner, int | float) and not abs(inner) < 2.0**63:
+            elif isinstance(inner, int | float) and not abs(inner) < (2**63 if isinstance(inner, int) else math.inf):
                 raise ValueError("its identity holds a number that is none or too large")
         if not below:
             return
@@ -299,7 +300,7 @@ class Record(RecordHead, frozen=True, kw_only=True):
 
     def as_json(self) -> dict[str, Any]:
         """Returns plain JSON values."""
-        plain: dict[str, Any] = msgspec.to_builtins(self)
+        plain: dict[str, Any] = plain_json(self)
         return plain
 
     def result(self) -> dict[str, Any]:

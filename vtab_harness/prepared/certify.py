@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -39,9 +40,16 @@ def provenance(prepared: PreparedSet, rule: LabelRule | None = None, task: str |
 
 def data_identity(prepared: PreparedSet, task: Task) -> DataIdentity:
     """Returns which data these are for a task: its variant, and the keys, labels and pixels of every split."""
-    found = provenance(prepared, task.label, task.name)
-    splits = {split: SplitIdentity(**prints) for split, prints in found.fingerprints.items()}
-    return DataIdentity(found.image_set, found.version, found.variant, splits)
+    known = _identities.setdefault(prepared, {})
+    if task.name not in known:
+        found = provenance(prepared, task.label, task.name)
+        splits = {split: SplitIdentity(**prints) for split, prints in found.fingerprints.items()}
+        known[task.name] = DataIdentity(found.image_set, found.version, found.variant, splits)
+    return known[task.name]
+
+
+# A plan asks once for every backbone, and labels are read and hashed for it.
+_identities: WeakKeyDictionary[PreparedSet, dict[str, DataIdentity]] = WeakKeyDictionary()
 
 
 def certify(prepared: PreparedSet, task: Task | None = None) -> Certificate:

@@ -13,6 +13,7 @@ from small_source import IMAGE_SET, RARE, SHADE, Small
 from tiny_source import cifar100
 
 from vtab_harness.api.errors import DataError
+from vtab_harness.api.records import LearnedFrom
 from vtab_harness.api.tasks import Task
 from vtab_harness.datasets import cifar100 as cifar100_declared
 from vtab_harness.formats.example_order import keys_fingerprint
@@ -76,7 +77,7 @@ def test_examples_are_those_of_brute_force(text: str, tmp_path: Path) -> None:
         keys = learned(here)
         assert keys == expected(text, task)
         union |= {*keys[0], *keys[1]}
-        assert (here.summary()["train"], here.summary()["validation"]) == (len(keys[0]), len(keys[1]))
+        assert (here.summary().train, here.summary().validation) == (len(keys[0]), len(keys[1]))
         for split, of in zip(here.splits, keys, strict=True):
             assert here.prepared.labels(split, task.label).tolist() == [label(key, task) for key in of]
         assert set(here.prepared.manifests) == {*here.splits, "test"}
@@ -99,7 +100,7 @@ def test_short_classes_are_counted(tmp_path: Path) -> None:
             short = sum(counts[c] < shots for c in range(task.num_classes))
             assert found[task.name].short_classes == short
     assert short > 0
-    assert found[RARE.name].summary().keys() == {"train", "validation", "short_classes"}
+    assert found[RARE.name].summary().short_classes == found[RARE.name].short_classes
 
 
 def test_a_second_task_adds_only_its_own(tmp_path: Path) -> None:
@@ -201,4 +202,4 @@ def test_labels_of_whole_splits_are_compared(tiny_cache: Path, tmp_path: Path, m
 
 def test_summary_of_all(tmp_path: Path) -> None:
     found = prepare_learning([SHADE], TrainExamples(None), (), tmp_path)[SHADE.name]
-    assert found.summary() == {"train": 130, "validation": 50}
+    assert found.summary() == LearnedFrom(130, 50, None)

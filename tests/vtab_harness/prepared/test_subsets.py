@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from vtab_harness import registry
 from vtab_harness.api.data import Slice
 from vtab_harness.api.errors import OptionError
+from vtab_harness.api.identity import LabelsIdentity, ProtocolIdentity, protocol_name
 from vtab_harness.api.tasks import Task
 from vtab_harness.datasets.vtab_1k import SUITE
 from vtab_harness.prepared.subsets import (
@@ -111,7 +112,8 @@ def test_bad_values_are_named(text: object) -> None:
 
 
 def test_identities_never_meet() -> None:
-    marks = [TrainExamples.parse(text).identity("linear-v1") for text in (1000, "all", 2000, "5-shot", "5")]
+    asked = [LabelsIdentity(str(TrainExamples.parse(text))) for text in (1000, "all", 2000, "5-shot", "5")]
+    marks = [protocol_name(ProtocolIdentity("linear", 1, {}, {}), labels) for labels in asked]
     assert marks == ["linear-v1", "linear-v1-all", "linear-v1-2000", "linear-v1-5-shot", "linear-v1-5"]
 
 
