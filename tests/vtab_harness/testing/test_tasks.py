@@ -29,6 +29,12 @@ def test_every_declaration_of_vtab_1k_passes(name: str) -> None:
     check_task(registry.tasks.get(name), read=False)
 
 
+@pytest.mark.shared
+@pytest.mark.parametrize("name", ["caltech101", "eurosat"])
+def test_real_archives_pass(shared_data: Path, name: str) -> None:
+    check_task(registry.tasks.get(name), [shared_data / "raw" / name])
+
+
 class FewerKeys(StripesSource):
     def keys(self, split: str) -> Sequence[str]:
         return super().keys(split)[:-1]
