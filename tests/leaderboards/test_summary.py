@@ -12,7 +12,7 @@ from made_boards import made_board, with_holes
 from leaderboards.board import Aggregation, Duplicate
 from leaderboards.summary import Summary, summarise
 from vtab_harness.api.identity import LabelsIdentity, protocol_name
-from vtab_harness.prepared.subsets import TrainExamples
+from vtab_harness.api.train_examples import TrainExamples
 from vtab_harness.protocols.settings import build_protocol, identity, overridden
 from vtab_harness.values import apply_overrides, parse_overrides
 

@@ -16,8 +16,8 @@ from rich.table import Table
 from vtab_harness.api.executors import JobOutcome, Passed
 from vtab_harness.api.records import Record
 from vtab_harness.api.tasks import GROUPS, Task
+from vtab_harness.api.train_examples import TrainExamples
 from vtab_harness.cli.plain_text import plain, plain_lines
-from vtab_harness.prepared.subsets import TrainExamples
 
 if TYPE_CHECKING:
     # Brings torch, which most tables need not wait for.

@@ -17,20 +17,13 @@ from vtab_harness.api.data import ImageSet, Slice
 from vtab_harness.api.errors import DataError, PluginError
 from vtab_harness.api.records import LearnedFrom
 from vtab_harness.api.tasks import Task
+from vtab_harness.api.train_examples import WHOLE, TrainExamples, shares
 from vtab_harness.formats.example_order import examples_by_split
 from vtab_harness.prepared.choice import Choice, choose
 from vtab_harness.prepared.manifest import Manifest, damaged
 from vtab_harness.prepared.prepared_set import SPLITS, PreparedSet, find, prepare, prepared_folder
 from vtab_harness.prepared.split_writer import Progress, gather_annotations
-from vtab_harness.prepared.subsets import (
-    WHOLE,
-    TrainExamples,
-    first_of_each_class,
-    first_slices,
-    shares,
-    slices_at,
-    within,
-)
+from vtab_harness.prepared.subsets import first_of_each_class, first_slices, slices_at, within
 
 Declared = Mapping[str, tuple[Slice, ...]]
 

@@ -12,9 +12,9 @@ from vtab_harness import registry
 from vtab_harness.api.executors import JobOutcome, Passed
 from vtab_harness.api.records import Record
 from vtab_harness.api.tasks import Task
+from vtab_harness.api.train_examples import TrainExamples
 from vtab_harness.backbones.loaded import one_sweep
 from vtab_harness.engine.workbench import Progress, no_progress
-from vtab_harness.prepared.subsets import TrainExamples
 from vtab_harness.sweep.job import run_job
 from vtab_harness.sweep.plan import PlannedJob, make_jobs, plan
 from vtab_harness.sweep.settings import SweepSettings, choose_tasks

@@ -11,7 +11,7 @@ import numpy as np
 from vtab_harness.api.errors import StorageError, VtabError
 from vtab_harness.api.executors import Job
 from vtab_harness.api.records import Record
-from vtab_harness.prepared.subsets import TrainExamples
+from vtab_harness.api.train_examples import TrainExamples
 from vtab_harness.sweep.job import JobRun
 from vtab_harness.sweep.settings import SweepSettings
 from vtab_harness.sweep.store import read_predictions, read_record

@@ -12,7 +12,7 @@ from vtab_harness.api.errors import OptionError
 from vtab_harness.api.identity import plain_json
 from vtab_harness.api.records import Settings
 from vtab_harness.api.tasks import Task
-from vtab_harness.prepared.subsets import TrainExamples
+from vtab_harness.api.train_examples import TrainExamples
 
 MOST_SEEDS = 1000
 """Of one command."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vtab_harness.api.errors import OptionError
-from vtab_harness.prepared.subsets import TrainExamples
+from vtab_harness.api.train_examples import TrainExamples
 from vtab_harness.registry import near_names
 from vtab_harness.sweep.settings import MOST_SEEDS, SweepSettings
 

@@ -15,13 +15,13 @@ from tiny_source import cifar100
 from vtab_harness.api.errors import DataError
 from vtab_harness.api.records import LearnedFrom
 from vtab_harness.api.tasks import Task
+from vtab_harness.api.train_examples import TrainExamples
 from vtab_harness.datasets import cifar100 as cifar100_declared
 from vtab_harness.formats.example_order import keys_fingerprint
 from vtab_harness.prepared import inventory
 from vtab_harness.prepared.certify import certify, provenance
 from vtab_harness.prepared.prepare_subsets import LearningSet, prepare_learning
 from vtab_harness.prepared.prepared_set import PreparedSet, prepare
-from vtab_harness.prepared.subsets import TrainExamples
 
 BOTH = [SHADE, RARE]
 

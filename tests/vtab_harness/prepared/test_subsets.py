@@ -13,16 +13,9 @@ from vtab_harness.api.data import Slice
 from vtab_harness.api.errors import OptionError
 from vtab_harness.api.identity import LabelsIdentity, ProtocolIdentity, protocol_name
 from vtab_harness.api.tasks import Task
+from vtab_harness.api.train_examples import TrainExamples, most, shares
 from vtab_harness.datasets.vtab_1k import SUITE
-from vtab_harness.prepared.subsets import (
-    TrainExamples,
-    first_of_each_class,
-    first_slices,
-    most,
-    shares,
-    slices_at,
-    within,
-)
+from vtab_harness.prepared.subsets import first_of_each_class, first_slices, slices_at, within
 
 TASKS = [registry.tasks.get(name) for name in SUITE.tasks]
 # Of train and val in the public registry of VTAB (google-research/task_adaptation).

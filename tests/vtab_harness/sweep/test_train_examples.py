@@ -15,9 +15,9 @@ import vtab_harness
 from vtab_harness import registry
 from vtab_harness.api.errors import OptionError
 from vtab_harness.api.records import Record
+from vtab_harness.api.train_examples import TrainExamples
 from vtab_harness.cli.main import main
 from vtab_harness.prepared.prepare_subsets import prepare_learning
-from vtab_harness.prepared.subsets import TrainExamples
 from vtab_harness.registry import Entry
 from vtab_harness.sweep.plan import make_jobs, plan
 from vtab_harness.sweep.settings import SweepSettings
