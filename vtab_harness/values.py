@@ -1,18 +1,24 @@
-"""Settings given as text: ``key=value`` options over a frozen dataclass, each read as the type of its field."""
+"""Values given as text, in TOML or in Python, read as the types of the fields of a frozen dataclass."""
 
 from __future__ import annotations
 
 import ast
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any, Literal, TypeVar
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast
 
 from vtab_harness.api.errors import OptionError
 from vtab_harness.registry import near_names
 
 T = TypeVar("T")
+
+_WORDS = {"true": True, "false": False}
+_LARGEST = 2**63
+"""Whole numbers beyond are a slip; Python would not even print those of thousands of digits."""
 
 
 def parse_overrides(texts: list[str]) -> dict[str, str]:
@@ -51,18 +57,58 @@ def apply_overrides(settings: T, overrides: Mapping[str, Any], what: str) -> T:
             close = near_names(key, known)
             hint = f"Did you mean {' or '.join(close)}?" if close else f"It has: {', '.join(known)}."
             raise OptionError(f"The {what} has no setting {key!r}.", hint)
-        values[key] = _convert(f"{what}: {key}", value, hints[key])
+        values[key] = read_value(f"{what}: {key}", value, hints[key])
     try:
         return replace(settings, **values)  # type: ignore[type-var]
     except ValueError as error:
         raise OptionError(f"The {what}: {error}") from error
 
 
-def _convert(what: str, value: Any, wanted: Any) -> Any:
+def read_fields(settings: Any) -> None:
+    """Reads every value of a new frozen dataclass as the type of its field, in place; for ``__post_init__``.
+
+    Raises:
+        OptionError: A value cannot be used; names the option.
+    """
+    hints = _hints(cast("Hashable", type(settings)))
+    for name in (f.name for f in fields(settings)):
+        object.__setattr__(settings, name, read_value(flag(name), getattr(settings, name), hints[name]))
+
+
+def flag(name: str) -> str:
+    """Returns what an option is called on the command line, and in messages."""
+    return f"--{name.replace('_', '-')}"
+
+
+@cache
+def _hints(settings: Hashable) -> dict[str, Any]:
+    return typing.get_type_hints(settings)
+
+
+def read_value(what: str, value: Any, wanted: Any) -> Any:
+    """Reads a value that was given as text, in TOML or in Python, as a type.
+
+    Args:
+        what: Whose value it is, for messages.
+        value: As given. Text is read as a literal; a tuple's parts stand between commas.
+        wanted: ``int``, ``float``, ``bool``, ``str``, `Path`, a ``Literal``, any of these or None, a tuple or sequence
+            of these, a mapping.
+
+    Raises:
+        OptionError: It is not of that type, or far out of range.
+    """
     origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
     if origin is tuple:
         parts = value.split(",") if isinstance(value, str) else value if isinstance(value, list | tuple) else [value]
-        return tuple(_convert(what, part, arguments[0]) for part in parts if part != "")
+        return tuple(read_value(what, part, arguments[0]) for part in parts if part != "")
+    if origin is Sequence:
+        # Of names and paths, which may hold commas.
+        parts = list(value) if isinstance(value, list | tuple) else [value]
+        return tuple(read_value(what, part, arguments[0]) for part in parts)
+    if origin is Mapping:
+        if not isinstance(value, Mapping):
+            raise OptionError(f"{what}={value!r}: expected a table of names and values.")
+        return dict(value)
     if origin in (typing.Union, types.UnionType):
         if value in ("none", "None", None):
             return None
@@ -73,23 +119,28 @@ def _convert(what: str, value: Any, wanted: Any) -> Any:
             hint = f"Did you mean {' or '.join(close)}?" if close else None
             raise OptionError(f"{what}={value}: expected one of {', '.join(map(str, arguments))}.", hint)
         return value
-    if wanted is str:
-        return str(value)
+    if wanted is Path and isinstance(value, str | Path):
+        return Path(value)
+    if wanted is str and isinstance(value, str):
+        return value
     if isinstance(value, str):
         text = value.strip()
+        word = _WORDS.get(text.lower())
         try:
-            value = {"true": True, "false": False}.get(text.lower())
-            value = _literal(text) if value is None else value
-        except (ValueError, SyntaxError) as error:
+            read = _literal(text) if word is None else word
+        # What Python raises on text that is no literal; RecursionError and MemoryError where it is nested deeply.
+        except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
             raise OptionError(f"{what}={text}: expected {_readable(wanted)}.") from error
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if wanted is float and number:
-        return float(value)
-    if wanted is int and number and float(value).is_integer():
-        return int(value)
-    if wanted is bool and isinstance(value, bool):
-        return value
-    raise OptionError(f"{what}={value}: expected {_readable(wanted)}.")
+    else:
+        read, text = value, repr(value)
+    if wanted is bool and isinstance(read, bool):
+        return read
+    number = isinstance(read, int | float) and not isinstance(read, bool)
+    if wanted is float and number and (isinstance(read, float) or abs(read) < _LARGEST):
+        return float(read)
+    if wanted is int and number and abs(read) < _LARGEST and read == int(read):
+        return int(read)
+    raise OptionError(f"{what}={text}: expected {_readable(wanted)}.")
 
 
 def _literal(text: str) -> Any:
@@ -98,4 +149,5 @@ def _literal(text: str) -> Any:
 
 
 def _readable(wanted: Any) -> str:
-    return {int: "a whole number", float: "a number", bool: "true or false"}.get(wanted, str(wanted))
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text", Path: "a path"}
+    return names.get(wanted, str(wanted))

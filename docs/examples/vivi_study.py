@@ -109,14 +109,14 @@ def show(study: Study, records: dict[tuple[str, int], list[dict[str, Any]]]) -> 
     """Prints the table: a row a method, means over seeds in percent."""
     seeds = study.plan["seeds"]
     first = next(iter(records.values()))
-    suite = [r["task"]["name"] for r in first if r["task"]["name"].startswith("mini")]
-    others = [r["task"]["name"] for r in first if r["task"]["name"] not in suite]
-    groups = list(dict.fromkeys(r["task"]["group"] for r in first if r["task"]["name"] in suite))
+    suite = [r["identity"]["task"]["name"] for r in first if r["identity"]["task"]["name"].startswith("mini")]
+    others = [r["identity"]["task"]["name"] for r in first if r["identity"]["task"]["name"] not in suite]
+    groups = list(dict.fromkeys(r["task"]["group"] for r in first if r["identity"]["task"]["name"] in suite))
     table = Table(title=f"Linear accuracy in %, mean over {len(seeds)} pretraining seeds, 95 % t-interval of it")
     for heading in ("method", f"mini ({len(suite)} tasks)", *groups, *others):
         table.add_column(heading, justify="left" if heading == "method" else "right")
     for method in study.plan["methods"]:
-        scores = [{r["task"]["name"]: r for r in records[method, seed]} for seed in seeds]
+        scores = [{r["identity"]["task"]["name"]: r for r in records[method, seed]} for seed in seeds]
         columns: list[list[str]] = [suite]
         columns += [[name for name in suite if scores[0][name]["task"]["group"] == group] for group in groups]
         columns += [[name] for name in others]

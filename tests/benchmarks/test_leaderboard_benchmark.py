@@ -41,9 +41,9 @@ from vtab_harness.api.records import (
     RunBlock,
     Score,
     SearchBlock,
-    Settings,
     TaskBlock,
 )
+from vtab_harness.api.settings import ResultSettings
 
 pytestmark = pytest.mark.benchmark_suite
 
@@ -71,7 +71,7 @@ def write_many(folder: Path, backbones: int = BACKBONES, seeds: int = SEEDS) -> 
         spec = f"timm:made_{b}.a1_in1k"
         architecture = {"source": "timm", "name": f"made_{b}", "arguments": {}, "timm": "1.0.20"}
         backbone = BackboneIdentity(hashlib.sha256(spec.encode()).hexdigest(), architecture, Transform())
-        settings = Settings(spec, "linear", {}, "1000", None, "auto", "auto", False, True, None, 64, None)
+        settings = ResultSettings()
         level = rng.uniform(0.3, 0.8)
         for task in tasks:
             labels = rng.integers(0, task.num_classes, EXAMPLES).astype(np.int32)

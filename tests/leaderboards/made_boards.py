@@ -35,9 +35,9 @@ from vtab_harness.api.records import (
     Score,
     Scored,
     SearchBlock,
-    Settings,
     TaskBlock,
 )
+from vtab_harness.api.settings import ResultSettings
 from vtab_harness.sweep.store import Store
 
 GROUPS = ("natural",) * 7 + ("specialized",) * 4 + ("structured",) * 8
@@ -225,19 +225,11 @@ def made_record(
     wrong = (labels + rng.integers(1, declared.num_classes, examples)) % declared.num_classes
     predicted = np.where(rng.random(examples) < accuracy, labels, wrong).astype(np.int32)
     scored = Scored(predicted, labels) if status == "finished" else None
-    settings = Settings(
-        backbone=spec,
+    settings = ResultSettings(
         protocol=identity.protocol.name,
-        overrides=identity.protocol.changed,
+        set=identity.protocol.changed,
         train_examples=identity.labels.examples,
-        variant=None,
-        device=device,
         precision=identity.numerics.precision,
-        tf32=False,
-        deterministic=True,
-        compile=False,
-        batch_size=64,
-        micro_batch=None,
     )
     trials = tuple(
         Trial(

@@ -24,9 +24,9 @@ from vtab_harness.api.records import (
     RunBlock,
     Score,
     SearchBlock,
-    Settings,
     TaskBlock,
 )
+from vtab_harness.api.settings import ResultSettings
 
 PRINTS = SplitIdentity("1f", "2e", "3d")
 IDENTITY = Identity(
@@ -38,7 +38,7 @@ IDENTITY = Identity(
     numerics=Numerics("fp32"),
     seed=0,
 )
-SETTINGS = Settings("timm:net", "linear", {}, "1000", None, "auto", "auto", False, False, None, 64, None)
+SETTINGS = ResultSettings()
 RECORD = Record(
     identity=IDENTITY,
     status="finished",

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 import msgspec
 from msgspec import Meta, Struct
 
+from vtab_harness.api.errors import OptionError
 from vtab_harness.api.identity import Identity, plain_json
 from vtab_harness.api.protocols import Trial
+from vtab_harness.api.settings import ResultSettings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -135,38 +137,6 @@ class Predictions(Struct, frozen=True):
     sha256: Sha256
 
 
-class Settings(Struct, frozen=True):
-    """Settings of a run, as it was told or as they were used.
-
-    Attributes:
-        backbone: Spec string.
-        protocol: Registered name.
-        overrides: Protocol settings that differ from the defaults.
-        train_examples: ``1000``, another number, ``5-shot`` or ``all``.
-        variant: Data variant that was chosen; None takes the one that is there.
-        device: ``auto``, ``cpu``, ``cuda:0``.
-        precision: ``auto``, ``fp32``, ``bf16``.
-        tf32: Whether fp32 products may be rounded to TF32.
-        deterministic: Whether an operator that is not repeatable is an error.
-        compile: Whether trained networks go through torch.compile; None decides by the device.
-        batch_size: Images a forward pass in extraction and prediction.
-        micro_batch: Images at once in training; None means a whole step's.
-    """
-
-    backbone: str
-    protocol: str
-    overrides: Mapping[str, Any]
-    train_examples: str
-    variant: str | None
-    device: str
-    precision: str
-    tf32: bool
-    deterministic: bool
-    compile: bool | None
-    batch_size: Annotated[int, Meta(ge=1, le=2**31)]
-    micro_batch: Annotated[int, Meta(ge=1, le=2**31)] | None
-
-
 class Environment(Struct, frozen=True):
     """Where it was computed: provenance, not identity.
 
@@ -206,7 +176,7 @@ class RunBlock(Struct, frozen=True, omit_defaults=True):
 
 
 class RecordHead(Struct, frozen=True, kw_only=True):
-    """A record without its search, which is most of the file.
+    """What tables and comparisons need of a record: all but the search, which is most of the file, and the settings.
 
     Attributes:
         identity: What makes this number that number and no other.
@@ -216,8 +186,6 @@ class RecordHead(Struct, frozen=True, kw_only=True):
         task: Title, group, classes, chance.
         backbone: Spec and size.
         learned_from: How many examples.
-        asked: Settings as they were given.
-        used: Settings as they were used: ``auto`` resolved, batches that memory made smaller.
         environment: Versions, device, threads.
         run: Seconds, dates, command: what differs from run to run.
         schema: Of this file.
@@ -230,8 +198,6 @@ class RecordHead(Struct, frozen=True, kw_only=True):
     task: TaskBlock
     backbone: BackboneBlock
     learned_from: LearnedFrom
-    asked: Settings
-    used: Settings
     environment: Environment
     run: RunBlock
     schema: str = SCHEMA
@@ -293,9 +259,13 @@ class Record(RecordHead, frozen=True, kw_only=True):
     same command is given again on the CPU, however often it was interrupted.
 
     Attributes:
+        asked: Settings as they were given.
+        used: Settings as they were used: ``auto`` resolved, batches that memory made smaller.
         search: All trials and which one was chosen.
     """
 
+    asked: ResultSettings
+    used: ResultSettings
     search: SearchBlock
 
     def as_json(self) -> dict[str, Any]:
@@ -322,7 +292,7 @@ class Record(RecordHead, frozen=True, kw_only=True):
 
 
 def parse_head(data: bytes) -> RecordHead:
-    """Reads a record without its search, which is only checked to be JSON; several times as fast.
+    """Reads a record without search and settings, which are only checked to be JSON; several times as fast.
 
     Raises:
         ValueError: It is not a record of this schema; the message says why.
@@ -344,7 +314,7 @@ _SCHEMA: msgspec.json.Decoder[_Schema] = msgspec.json.Decoder(_Schema)
 def _parse(decoder: msgspec.json.Decoder[Any], data: bytes) -> RecordHead:
     try:
         found: RecordHead = decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OptionError) as error:
         raise ValueError(_why_not(data, str(error))) from error
     if found.schema != SCHEMA:
         raise ValueError(_why_not(data, ""))

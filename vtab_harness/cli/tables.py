@@ -176,7 +176,7 @@ def plan_json(planned: Sequence[PlannedJob]) -> dict[str, Any]:
 def print_plan(planned: Sequence[PlannedJob]) -> None:
     """Prints the plan and its estimate."""
     headings = ("finished", "to do", "trials", "images forward", "images trained", "about")
-    examples = planned[0].job.settings.train_examples if planned else TrainExamples()
+    examples = planned[0].job.settings.learned if planned else TrainExamples()
     title = "Plan" if examples.official else f"Plan, learning from {examples.in_words()}"
     table = make_table(title, [("backbone", "left"), ("tasks", "left"), *((h, "right") for h in headings)])
     for item in planned:

@@ -4,48 +4,45 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from vtab_harness.cli.app import app
-
-INTERRUPTED = 130
+from vtab_harness.cli.app import INTERRUPTED, app
+from vtab_harness.cli.from_settings import with_options
+from vtab_harness.sweep.settings import RunSettings
 
 
 @app.command(epilog="Example: vtab watch runs/a --protocol knn --suite mini")
+@with_options(RunSettings, leave_out=("backbones", "executor", "overwrite"))
 def watch(
+    given: dict[str, Any],
     run: Annotated[Path, typer.Argument(help="Folder of a pretraining run (vtab pretrain --out).")],
-    suite: Annotated[str | None, typer.Option(help="All tasks of a suite; mini if no task is given.")] = None,
-    task: Annotated[list[str] | None, typer.Option("--task", "-t", help="A single task; may be repeated.")] = None,
-    protocol: Annotated[str, typer.Option("--protocol", "-p", help="linear, knn, finetune.")] = "linear",
-    results: Annotated[Path | None, typer.Option(help="Results folder (RUN/results).")] = None,
-    cache: Annotated[Path | None, typer.Option(help="Folder for prepared data and features.")] = None,
-    data: Annotated[list[Path] | None, typer.Option(help="Folder with data sets; may be repeated.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda:0.")] = "auto",
     family: Annotated[str, typer.Option(help="Prefix that records name the backbone by.")] = "local-dir",
     once: Annotated[bool, typer.Option("--once", help="Evaluate what is there, and leave.")] = False,
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Evaluate each checkpoint of a run once, the oldest first, until the run is finished."""
+    """Evaluate each checkpoint of a run once, the oldest first, until the run is finished.
+
+    By default on the suite mini, with results in RUN/results.
+    """
     from vtab_harness.api.executors import JobOutcome
     from vtab_harness.cli import tables
     from vtab_harness.cli.progress import SweepProgress
     from vtab_harness.protocols.settings import build_protocol
     from vtab_harness.sweep.evaluate import run_sweep
-    from vtab_harness.sweep.settings import SweepSettings, choose_tasks
+    from vtab_harness.sweep.settings import SweepSettings, merged
     from vtab_harness.sweep.watching import checkpoints, new_checkpoints
 
-    tasks = choose_tasks(suite if suite or task else "mini", task or [])
-    build_protocol(protocol, {})
-    settings = SweepSettings(
-        protocol=protocol,
-        device=device,
-        results=results or run / "results",
-        cache=cache,
-        data=tuple(data or ()),
-        command=f"vtab watch {run}",
-    )
+    options = merged({"suite": "mini", "results": run / "results"}, given)
+
+    def settings(*folders: Path) -> SweepSettings:
+        specs = [f"{family}:{folder}" for folder in folders]
+        return SweepSettings(specs, **options, command=f"vtab watch {run}")
+
+    # Wrong names and settings are found before anything appears.
+    tasks = settings().chosen_tasks()
+    build_protocol(settings().protocol, settings().set)
 
     def orphaned() -> bool:
         return parent is not None and os.getppid() != parent
@@ -57,10 +54,8 @@ def watch(
         for folder in checkpoints(run) if once else new_checkpoints(run, until=orphaned):
             typer.echo(f"{folder}:")
             with SweepProgress() as progress:
-                evaluation = run_sweep(
-                    [f"{family}:{folder}"], tasks, settings, "local", progress.phase, progress.start, progress.outcome
-                )
-            tables.print_scores(evaluation.records, tasks, suite, evaluation.specs)
+                evaluation = run_sweep(settings(folder), progress.phase, progress.start, progress.outcome)
+            tables.print_scores(evaluation.records, tasks, settings().suite, evaluation.specs)
             tables.print_failures(evaluation.failures, finished=len(evaluation.records))
             failures.extend(evaluation.failures)
     except KeyboardInterrupt:

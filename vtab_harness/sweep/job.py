@@ -68,7 +68,7 @@ def seeds_of(settings: SweepSettings, protocol: EvaluationProtocol) -> tuple[int
     """Returns the seeds to run; a protocol that does not depend on a seed has one."""
     if protocol.seeds == 1:
         return (0,)
-    return settings.seeds or tuple(range(protocol.seeds))
+    return tuple(settings.seeds) or tuple(range(protocol.seeds))
 
 
 class JobRun:
@@ -87,7 +87,7 @@ class JobRun:
         self.settings = settings
         self.spec = job.backbone
         self.tasks = [registry.tasks.get(name) for name in job.tasks]
-        self.protocol = build_protocol(settings.protocol, settings.overrides)
+        self.protocol = build_protocol(settings.protocol, settings.set)
         self.seeds = seeds_of(settings, self.protocol)
         self.store = Store(settings.results)
         self.passed_over: list[Passed] = []
@@ -112,23 +112,23 @@ class JobRun:
             data=data_identity(learning.prepared, task),
             task=TaskIdentity(task.name, task.version),
             protocol=identity(self.protocol),
-            labels=LabelsIdentity(str(self.settings.train_examples)),
+            labels=LabelsIdentity(self.settings.train_examples),
             numerics=self.numerics,
             seed=seed,
         )
 
     def learning_splits(self, task: Task) -> tuple[str, str]:
         """Returns the names of the splits that a task is trained and chosen on."""
-        return split_names(task, self.settings.train_examples)
+        return split_names(task, self.settings.learned)
 
     def learning_sizes(self, task: Task) -> tuple[int, int]:
         """Returns how many examples a task is trained and chosen on; of a number for each class, the most."""
-        return self.settings.train_examples.sizes(task.image_set, task.num_classes)
+        return self.settings.learned.sizes(task.image_set, task.num_classes)
 
     def find_data(self) -> Mapping[str, LearningSet] | None:
         """Returns the prepared data of each task, or None where some have to be prepared first."""
         s = self.settings
-        return find_learning(self.tasks, s.train_examples, s.data, s.cache_folder(), s.variant)
+        return find_learning(self.tasks, s.learned, s.data, s.cache_folder(), s.variant)
 
     def prepare_data(self) -> Mapping[str, LearningSet]:
         """Returns the data of each task, and prepares what is not there yet."""
@@ -137,7 +137,7 @@ class JobRun:
         def preparing(done: int, total: int) -> None:
             self.bench.progress(f"preparing {self.tasks[0].image_set.name}", done, total)
 
-        return prepare_learning(self.tasks, s.train_examples, s.data, s.cache_folder(), preparing, s.variant)
+        return prepare_learning(self.tasks, s.learned, s.data, s.cache_folder(), preparing, s.variant)
 
     def all_work(self, learning: Mapping[str, LearningSet]) -> list[Work]:
         """Returns all tasks with all seeds, finished or not."""

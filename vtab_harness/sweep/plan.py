@@ -57,7 +57,7 @@ def make_jobs(backbones: Sequence[str], tasks: Sequence[Task], settings: SweepSe
     by_images: dict[str, list[str]] = {}
     for task in tasks:
         # Found out before anything is loaded.
-        settings.train_examples.check(task.image_set)
+        settings.learned.check(task.image_set)
         by_images.setdefault(f"{task.image_set.name} {task.image_set.version}", []).append(task.name)
     return [Job(spec, tuple(names), settings) for spec in dict.fromkeys(backbones) for names in by_images.values()]
 

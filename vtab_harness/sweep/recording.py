@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-import msgspec
-
 from vtab_harness.api.data import Images, Pixels
 from vtab_harness.api.identity import Identity
 from vtab_harness.api.protocols import Predictor, Search, Trial
@@ -20,9 +18,9 @@ from vtab_harness.api.records import (
     Score,
     Scored,
     SearchBlock,
-    Settings,
     TaskBlock,
 )
+from vtab_harness.api.settings import ResultSettings
 from vtab_harness.api.tasks import Task
 from vtab_harness.engine.workbench import Workbench
 from vtab_harness.prepared.prepare_subsets import LearningSet
@@ -136,7 +134,7 @@ class Recorder:
         if scored is not None:
             score = Score(scored.correct / len(scored.labels), scored.correct, len(scored.labels))
         chosen = None if item.search is None else item.search.chosen
-        asked = self._settings.asked(self._spec)
+        asked = self._settings.asked()
         speed = item.images_per_second
         return Record(
             identity=item.of(seed),
@@ -162,10 +160,10 @@ class Recorder:
             ),
         )
 
-    def _used(self, asked: Settings, item: Work) -> Settings:
+    def _used(self, asked: ResultSettings, item: Work) -> ResultSettings:
         """Returns the settings as they were used; what is given here again gives the same record."""
         bench = self._bench
-        return msgspec.structs.replace(
+        return replace(
             asked,
             variant=item.learning.prepared.variant,
             device=bench.device.type,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,6 @@ import numpy as np
 from vtab_harness.api.errors import StorageError, VtabError
 from vtab_harness.api.executors import Job
 from vtab_harness.api.records import Record
-from vtab_harness.api.train_examples import TrainExamples
 from vtab_harness.sweep.job import JobRun
 from vtab_harness.sweep.settings import SweepSettings
 from vtab_harness.sweep.store import read_predictions, read_record
@@ -71,26 +70,17 @@ def rerun(path: Path, cache: Path | None = None, data: tuple[Path, ...] = (), de
     before = None if record.predictions is None else read_predictions(path, record)
     used, identity = record.used, record.identity
     with tempfile.TemporaryDirectory(prefix="vtab-rerun-") as folder:
+        used_now = used if device is None else replace(used, device=device)
         settings = SweepSettings(
-            protocol=used.protocol,
-            overrides=used.overrides,
-            train_examples=TrainExamples.parse(used.train_examples),
+            **{f.name: getattr(used_now, f.name) for f in fields(used_now)},
             seeds=(identity.seed,),
-            device=device or used.device,
-            precision=used.precision,
-            compile=used.compile,
-            tf32=used.tf32,
-            deterministic=used.deterministic,
-            batch_size=used.batch_size,
-            micro_batch=used.micro_batch,
-            variant=used.variant,
             results=Path(folder) / "results",
             cache=cache,
             features=Path(folder) / "features",
             data=data,
             command=f"vtab rerun {path}",
         )
-        run = JobRun(Job(used.backbone, (identity.task.name,), settings))
+        run = JobRun(Job(record.backbone.spec, (identity.task.name,), settings))
         (work,) = run.all_work(run.prepare_data())
         if work.identity.digest != identity.digest:
             differs = "; ".join(identity.differences(work.identity))

@@ -1,16 +1,15 @@
-"""What a sweep is told: plain data that can be sent to another process or machine."""
+"""What a sweep is told, and which tasks that means."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from vtab_harness import registry
 from vtab_harness.api.errors import OptionError
-from vtab_harness.api.identity import plain_json
-from vtab_harness.api.records import Settings
+from vtab_harness.api.settings import ResultSettings, option, options_of
 from vtab_harness.api.tasks import Task
 from vtab_harness.api.train_examples import TrainExamples
 
@@ -19,63 +18,58 @@ MOST_SEEDS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class SweepSettings:
-    """Everything that the jobs of a sweep have in common.
+class RunSettings(ResultSettings):
+    """What ``vtab run``, study files and `vtab_harness.evaluate` are told, in the same words."""
 
-    Attributes:
-        protocol: Registered name.
-        overrides: Protocol settings that differ from the defaults.
-        train_examples: How many labels the protocol learns from; VTAB-1k's 1000 by default.
-        seeds: Seeds of the final training; empty means the protocol's own number of them, from 0.
-        device: ``auto``, ``cpu``, ``cuda:N``.
-        precision: ``auto``, ``fp32``, ``bf16``.
-        compile: Whether trained networks go through torch.compile; None means on CUDA only.
-        tf32: Whether fp32 products may be rounded to TF32 on CUDA.
-        deterministic: Whether an operator that is not repeatable on this device is an error.
-        batch_size: Images a forward pass in extraction and prediction.
-        micro_batch: Images at once in training, the gradients of a step added up; None means a whole step's.
-        variant: Data variant; None takes what the data folders give, or the only one that is prepared.
-        results: Results folder.
-        cache: Folder for prepared data and features.
-        features: Folder for features; None means one in the cache.
-        data: Folders with the person's data sets.
-        overwrite: Whether finished results are computed again.
-        command: As given, for the records.
-    """
-
-    protocol: str = "linear"
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-    train_examples: TrainExamples = field(default_factory=TrainExamples)
-    seeds: tuple[int, ...] = ()
-    device: str = "auto"
-    precision: str = "auto"
-    compile: bool | None = None
-    tf32: bool = False
-    deterministic: bool = False
-    batch_size: int = 64
-    micro_batch: int | None = None
-    variant: str | None = None
-    results: Path = Path("results")
-    cache: Path | None = None
-    features: Path | None = None
-    data: tuple[Path, ...] = ()
-    overwrite: bool = False
-    command: str = ""
+    backbones: Sequence[str] = option(
+        (), "Spec such as timm:resnet50.a1_in1k; may be repeated.", "--backbone", "--backbones", "-b"
+    )
+    _: KW_ONLY
+    suite: str | None = option(None, "All tasks of a registered suite, for instance mini.")
+    tasks: Sequence[str] = option(
+        (), "A registered task, in place of a suite; may be repeated.", "--task", "--tasks", "-t"
+    )
+    seeds: Sequence[int] = option(
+        (), "A number of seeds of the final training, or a list such as 0,1,2; by default the protocol's own."
+    )
+    results: Path = option(Path("results"), "Results folder.")
+    cache: Path | None = option(None, "Folder for prepared data and features; by default the user's cache folder.")
+    data: Sequence[Path] = option((), "Folder with data sets; may be repeated.")
+    executor: str = option("local", "Where the work runs: local, devices, or a plugin's.")
+    overwrite: bool = option(False, "Compute finished results again.")
 
     def __post_init__(self) -> None:
-        """Checks what can be checked without loading anything.
+        """Reads every value as the type of its field, and checks what can be checked without loading anything.
 
         Raises:
-            OptionError: A number is out of range.
+            OptionError: A value cannot be used; names the option.
         """
-        if self.batch_size < 1:
-            raise OptionError(f"--batch-size {self.batch_size}: must be 1 or more.")
-        if self.micro_batch is not None and self.micro_batch < 1:
-            raise OptionError(f"--micro-batch {self.micro_batch}: must be 1 or more.")
-        if len(self.seeds) > MOST_SEEDS or any(seed >= 2**62 for seed in self.seeds):
-            raise OptionError(f"--seeds: at most {MOST_SEEDS:,} seeds below 2^62.")
-        if any(seed < 0 for seed in self.seeds) or len(set(self.seeds)) != len(self.seeds):
-            raise OptionError(f"--seeds {','.join(map(str, self.seeds))}: seeds must be different and 0 or more.")
+        object.__setattr__(self, "seeds", _seeds(self.seeds))
+        ResultSettings.__post_init__(self)
+
+    def chosen_tasks(self) -> list[Task]:
+        """Returns the tasks, in order and without repetition.
+
+        Raises:
+            OptionError: Neither a suite nor tasks are given, or both.
+            UnknownNameError: A name is unknown; the message lists the nearest.
+        """
+        return choose_tasks(self.suite, list(self.tasks))
+
+    def required_backbones(self) -> Sequence[str]:
+        """Returns the backbones.
+
+        Raises:
+            OptionError: There is none.
+        """
+        if not self.backbones:
+            raise OptionError("Give at least one --backbone.", "For instance --backbone timm:resnet50.a1_in1k.")
+        return self.backbones
+
+    @property
+    def learned(self) -> TrainExamples:
+        """How many labels are learned from."""
+        return TrainExamples.parse(self.train_examples)
 
     def cache_folder(self) -> Path:
         """Returns where prepared data and features go."""
@@ -83,26 +77,32 @@ class SweepSettings:
 
         return self.cache if self.cache is not None else default_cache()
 
+    def asked(self) -> ResultSettings:
+        """Returns what a record says was asked for."""
+        return ResultSettings(**{f.name: getattr(self, f.name) for f in options_of(ResultSettings)})
+
+
+@dataclass(frozen=True, slots=True)
+class SweepSettings(RunSettings):
+    """What the jobs of a sweep have in common: what was asked for, and what the command that asks adds.
+
+    Attributes:
+        features: Folder for features; None means one in the cache.
+        command: As given, for the records.
+    """
+
+    _: KW_ONLY
+    features: Path | None = None
+    command: str = ""
+
+    @classmethod
+    def of(cls, asked: RunSettings, command: str) -> SweepSettings:
+        """Returns the settings of a sweep that does what is asked for."""
+        return cls(**{f.name: getattr(asked, f.name) for f in fields(asked)}, command=command)
+
     def features_folder(self) -> Path:
         """Returns where features go."""
         return self.features if self.features is not None else self.cache_folder() / "features"
-
-    def asked(self, backbone: str) -> Settings:
-        """Returns what a record says was asked for."""
-        return Settings(
-            backbone=backbone,
-            protocol=self.protocol,
-            overrides=plain_json(dict(self.overrides)),
-            train_examples=str(self.train_examples),
-            variant=self.variant,
-            device=self.device,
-            precision=self.precision,
-            tf32=self.tf32,
-            deterministic=self.deterministic,
-            compile=self.compile,
-            batch_size=self.batch_size,
-            micro_batch=self.micro_batch,
-        )
 
 
 def choose_tasks(suite: str | None, names: list[str]) -> list[Task]:
@@ -116,3 +116,39 @@ def choose_tasks(suite: str | None, names: list[str]) -> list[Task]:
         raise OptionError("Give either --suite or --task.", "For instance --suite mini, or --task caltech101.")
     wanted = registry.suites.get(suite).tasks if suite is not None else tuple(names)
     return [registry.tasks.get(name) for name in dict.fromkeys(wanted)]
+
+
+def merged(first: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns options put over others, such as those of the command line over those of a study file."""
+    values = {**first, **over}
+    # A suite takes the place of tasks, and the other way round.
+    if "suite" in over and "tasks" not in over:
+        values.pop("tasks", None)
+    elif "tasks" in over and "suite" not in over:
+        values.pop("suite", None)
+    if "set" in first and "set" in over:
+        values["set"] = {**first["set"], **over["set"]}
+    return values
+
+
+def _seeds(value: Any) -> tuple[int, ...]:
+    """Reads a number of seeds (3), or a list of them ([0, 5] or "0,5"; "0," is the single seed 0)."""
+    if value is None or value == "":
+        return ()
+    try:
+        if isinstance(value, list | tuple):
+            seeds = tuple(int(v) for v in value)
+        elif isinstance(value, str) and "," in value:
+            seeds = tuple(int(v) for v in value.split(",") if v.strip())
+        elif isinstance(value, bool) or int(value) < 1:
+            raise OptionError(f"--seeds {value}: expected at least one seed.")
+        else:
+            # Not made before its length is known to be sensible.
+            seeds = tuple(range(min(int(value), MOST_SEEDS + 1)))
+    except (ValueError, TypeError, OverflowError) as error:
+        raise OptionError(f"--seeds {value}: expected a number of seeds, or a list such as 0,1,2.") from error
+    if len(seeds) > MOST_SEEDS or any(seed >= 2**62 for seed in seeds):
+        raise OptionError(f"--seeds: at most {MOST_SEEDS:,} seeds below 2^62.")
+    if any(seed < 0 for seed in seeds) or len(set(seeds)) != len(seeds):
+        raise OptionError(f"--seeds {','.join(map(str, seeds))}: seeds must be different and 0 or more.")
+    return seeds

@@ -194,7 +194,7 @@ def test_a_source_that_cannot_name_its_files_loads_once_a_sweep(counting: Counti
 def test_a_replaced_checkpoint_gets_a_record_of_its_own(tmp_path: Path, cache: Path) -> None:
     def evaluate(spec: str) -> list[str]:
         done = vtab_harness.evaluate(
-            spec, task="mini_digits", protocol="knn", results=tmp_path / "results", cache=cache, device="cpu"
+            spec, tasks="mini_digits", protocol="knn", results=tmp_path / "results", cache=cache, device="cpu"
         )
         assert done.failures == ()
         return [record.identity.backbone.weights for record in done.records]
@@ -221,7 +221,7 @@ def test_an_edited_neighbour_gets_a_record_of_its_own(
         (tmp_path / "edited.py").write_text(f"def wide(): return {width}")
         done = vtab_harness.evaluate(
             "python:imports_edited:make?input_size=32",
-            task="mini_digits",
+            tasks="mini_digits",
             protocol="knn",
             results=tmp_path / "results",
             cache=cache,
@@ -249,7 +249,7 @@ def test_weights_that_ones_own_code_reads_may_be_replaced(
         torch.save({f"0.{k}": v for k, v in nn.Conv2d(3, 4, 9, 9).state_dict().items()}, "w.pt")
         done = vtab_harness.evaluate(
             "python:reads_weights:make?input_size=32",
-            task=["mini_digits", "mini_textures"],
+            tasks=["mini_digits", "mini_textures"],
             protocol="knn",
             results=tmp_path / "results",
             cache=cache,

@@ -19,7 +19,7 @@ SPEC = "timm:resnet18?pretrained=false&input_size=64"
 def results(tmp_path: Path, cache: Path, device: str, **options: object) -> list[float | None]:
     done = vtab_harness.evaluate(
         SPEC,
-        task=["mini_digits", "mini_location"],
+        tasks=["mini_digits", "mini_location"],
         results=tmp_path,
         cache=cache,
         device=device,

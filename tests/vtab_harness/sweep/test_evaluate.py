@@ -17,7 +17,7 @@ def test_records_come_in_the_order_asked_for(tmp_path: Path, cache: Path, small_
     other = small_backbone + "&seed=1"
     done = vtab_harness.evaluate(
         [other, small_backbone],
-        task=["mini_textures", "mini_digits"],
+        tasks=["mini_textures", "mini_digits"],
         protocol="knn",
         results=tmp_path,
         cache=cache,
@@ -32,9 +32,9 @@ def test_whole_path_gives_what_scikit_learn_gives_on_the_same_pixels(tmp_path: P
     """Order, decoding, transform, features, split, search, refit and score, against a few lines of scikit-learn."""
     done = vtab_harness.evaluate(
         "python:docs.examples.pixels:Pixels?side=64",
-        task="mini_digits",
+        tasks="mini_digits",
         protocol="knn",
-        settings={"k": 1, "temperature": 1.0},
+        set={"k": 1, "temperature": 1.0},
         results=tmp_path,
         cache=cache,
         device="cpu",
@@ -63,12 +63,17 @@ def test_whole_path_gives_what_scikit_learn_gives_on_the_same_pixels(tmp_path: P
 
 def test_both_suite_and_task_is_an_error(tmp_path: Path, small_backbone: str) -> None:
     with pytest.raises(OptionError, match="either --suite or --task"):
-        vtab_harness.evaluate(small_backbone, suite="mini", task="mini_digits", results=tmp_path)
+        vtab_harness.evaluate(small_backbone, suite="mini", tasks="mini_digits", results=tmp_path)
 
 
 def test_failed_job_is_reported_beside_what_worked(tmp_path: Path, cache: Path, small_backbone: str) -> None:
     done = vtab_harness.evaluate(
-        small_backbone, task=["caltech101", "mini_digits"], protocol="knn", results=tmp_path, cache=cache, data=tmp_path
+        small_backbone,
+        tasks=["caltech101", "mini_digits"],
+        protocol="knn",
+        results=tmp_path,
+        cache=cache,
+        data=tmp_path,
     )
     assert [record.identity.task.name for record in done.records] == ["mini_digits"]
     (failure,) = done.failures

@@ -16,7 +16,7 @@ TASKS = ["mini_location", "mini_orientation"]
 
 def run(spec: str, results: Path, cache: Path, **options: Any) -> list[dict[str, Any]]:
     """Evaluates two tasks that share their images; returns the records as they lie on disk, by path."""
-    vtab_harness.evaluate(spec, task=TASKS, results=results, cache=cache, device="cpu", **options)
+    vtab_harness.evaluate(spec, tasks=TASKS, results=results, cache=cache, device="cpu", **options)
     return [json.loads(path.read_text()) for path in sorted(results.rglob("seed*.json"))]
 
 
@@ -48,7 +48,7 @@ def test_a_speed_is_stated_only_where_features_were_computed(tmp_path: Path, fre
 
 def test_of_trained_networks_each_image_counts_once_for_each(tmp_path: Path, cache: Path, small_backbone: str) -> None:
     settings = {"steps": "2", "lr": "0.01", "batch_size": 8}
-    records = run(small_backbone, tmp_path, cache, protocol="finetune", settings=settings, seeds=(0, 1))
+    records = run(small_backbone, tmp_path, cache, protocol="finetune", set=settings, seeds=(0, 1))
     assert len(records) == 4
     for record in records:
         # Two tasks of two seeds: four networks.

@@ -20,9 +20,9 @@ from vtab_harness.cli.main import main
 from vtab_harness.prepared.prepare_subsets import prepare_learning
 from vtab_harness.registry import Entry
 from vtab_harness.sweep.plan import make_jobs, plan
-from vtab_harness.sweep.settings import SweepSettings
+from vtab_harness.sweep.settings import RunSettings, SweepSettings
 from vtab_harness.sweep.store import Store, read_predictions
-from vtab_harness.sweep.study import Study
+from vtab_harness.sweep.study import read_study
 
 NAMES = ("small_shade", "small_rare")
 COUNTS = {"1000": (24, 6), "all": (130, 50), "60": (48, 12)}
@@ -44,7 +44,7 @@ def small_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def evaluate(tmp_path: Path, cache: Path, examples: int | str, **more: Any) -> tuple[Record, ...]:
-    options = {"backbone": PIXELS, "task": NAMES, "protocol": "knn", "device": "cpu"} | more
+    options = {"backbones": PIXELS, "tasks": NAMES, "protocol": "knn", "device": "cpu"} | more
     done = vtab_harness.evaluate(results=tmp_path, cache=cache, train_examples=examples, **options)
     assert done.failures == ()
     return done.records
@@ -53,7 +53,7 @@ def evaluate(tmp_path: Path, cache: Path, examples: int | str, **more: Any) -> t
 @pytest.mark.usefixtures("small_tasks")
 @pytest.mark.parametrize("text", ["1000", "all", "60", "5-shot"])
 def test_scores_are_those_of_scikit_learn_on_the_same_examples(text: str, tmp_path: Path, small_cache: Path) -> None:
-    records = evaluate(tmp_path, small_cache, text, settings={"k": 1, "temperature": 1.0})
+    records = evaluate(tmp_path, small_cache, text, set={"k": 1, "temperature": 1.0})
     sets = prepare_learning((SHADE, RARE), TrainExamples.parse(text), (), small_cache)
     for task, record, (path, _) in zip((RARE, SHADE), records[::-1], Store(tmp_path), strict=True):
         found = sets[task.name]
@@ -87,7 +87,7 @@ def test_results_lie_apart_and_none_is_taken_for_another(tmp_path: Path, small_c
     for text in texts:
         assert [r.as_json() for r in evaluate(tmp_path, small_cache, text)] == [r.as_json() for r in first[text]]
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")} == before
-    modified = evaluate(tmp_path, small_cache, "5-shot", settings={"k": 1})
+    modified = evaluate(tmp_path, small_cache, "5-shot", set={"k": 1})
     assert modified[0].identity.protocol_name not in {records[0].identity.protocol_name for records in first.values()}
 
 
@@ -106,9 +106,9 @@ def test_record_does_not_depend_on_what_else_runs(
     protocol: str, text: str, tmp_path: Path, small_cache: Path, small_backbone: str
 ) -> None:
     """Both tasks at once, one after the other, and one in an interrupted run: the same records."""
-    more: dict[str, Any] = {"protocol": protocol, "backbone": small_backbone}
+    more: dict[str, Any] = {"protocol": protocol, "backbones": small_backbone}
     if protocol == "finetune":
-        more |= {"settings": QUICK, "seeds": (0, 1)}
+        more |= {"set": QUICK, "seeds": (0, 1)}
     together = evaluate(tmp_path / "a", small_cache, text, **more)
     with pytest.MonkeyPatch.context() as patch:
         calls: list[Any] = []
@@ -123,7 +123,7 @@ def test_record_does_not_depend_on_what_else_runs(
         patch.setattr(Store, "write", once)
         with pytest.raises(KeyboardInterrupt):
             evaluate(tmp_path / "b", small_cache, text, **more)
-    evaluate(tmp_path / "b", small_cache, text, **more | {"task": NAMES[1:]})
+    evaluate(tmp_path / "b", small_cache, text, **more | {"tasks": NAMES[1:]})
     again = evaluate(tmp_path / "b", small_cache, text, **more)
     assert [record.result() for record in again] == [record.result() for record in together]
     assert len(together) == (4 if protocol == "finetune" else 2)
@@ -136,7 +136,7 @@ def test_plan_counts(text: str, tmp_path: Path, small_cache: Path, small_backbon
     def planned(protocol: str) -> Any:
         settings = SweepSettings(
             protocol=protocol,
-            train_examples=TrainExamples.parse(text),
+            train_examples=text,
             results=tmp_path,
             cache=small_cache,
             device="cpu",
@@ -152,7 +152,7 @@ def test_plan_counts(text: str, tmp_path: Path, small_cache: Path, small_backbon
     assert found.forward_images == sum(map(sum, of_tasks)) + 30
     finetuned = planned("finetune")
     assert finetuned.forward_images == 30 * 6 + 4 * validations
-    evaluate(tmp_path, small_cache, text, backbone=small_backbone, protocol="linear")
+    evaluate(tmp_path, small_cache, text, backbones=small_backbone, protocol="linear")
     assert (planned("linear").finished, planned("linear").forward_images) == (2, 0)
 
 
@@ -160,7 +160,7 @@ def test_plan_counts(text: str, tmp_path: Path, small_cache: Path, small_backbon
 def test_what_is_not_there_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
     def refused(examples: int | str, task: Any = NAMES) -> str:
         with pytest.raises(OptionError) as error:
-            vtab_harness.evaluate("timm:no_such_network", task=task, train_examples=examples, results=tmp_path)
+            vtab_harness.evaluate("timm:no_such_network", tasks=task, train_examples=examples, results=tmp_path)
         return str(error.value)
 
     assert "130 training and 50 validation" in refused(200)
@@ -223,14 +223,14 @@ def test_bad_values_on_the_command_line(text: str, vtab: Callable[..., tuple[int
     assert not list(tmp_path.rglob("*.json"))
 
 
-@pytest.mark.parametrize(("value", "message"), [("true", "train_examples must be"), ("[5]", "train_examples must be")])
+@pytest.mark.parametrize(("value", "message"), [("true", "--train-examples True"), (r"[5]", r"--train-examples \[5\]")])
 def test_study_with_a_wrong_type(value: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "study.toml"
     path.write_text(f"train_examples = {value}\n")
     with pytest.raises(OptionError, match=message):
-        Study.read(path)
+        RunSettings(**read_study(path, RunSettings))
     path.write_text("train_examples = 60\n")
-    assert Study.read(path).settings(overwrite=False, command="").train_examples == TrainExamples(60)
+    assert RunSettings(**read_study(path, RunSettings)).learned == TrainExamples(60)
 
 
 def test_the_small_set_declares_what_the_counts_say() -> None:

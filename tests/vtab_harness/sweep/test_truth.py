@@ -16,9 +16,8 @@ from vtab_harness.api.errors import DataError, OptionError, StorageError
 from vtab_harness.registry import Entry
 from vtab_harness.sweep.evaluate import Evaluation
 from vtab_harness.sweep.rerun import rerun
-from vtab_harness.sweep.settings import SweepSettings
+from vtab_harness.sweep.settings import RunSettings
 from vtab_harness.sweep.store import Store, read_predictions
-from vtab_harness.sweep.study import Study
 
 PIXELS = "python:docs.examples.pixels:Pixels?side=8"
 
@@ -34,7 +33,7 @@ def run(toy: None, tmp_path: Path) -> Callable[..., Evaluation]:
     """Evaluates pixels on the toy task."""
 
     def evaluate(**more: Any) -> Evaluation:
-        options: dict[str, Any] = {"backbone": PIXELS, "task": "toy", "protocol": "knn", "device": "cpu"}
+        options: dict[str, Any] = {"backbones": PIXELS, "tasks": "toy", "protocol": "knn", "device": "cpu"}
         places = {"results": tmp_path / "results", "cache": tmp_path / "cache"}
         done = vtab_harness.evaluate(**options | places | more)
         return done
@@ -122,8 +121,8 @@ def test_every_record_is_remade_from_itself_with_equal_predictions(
     write(tmp_path / "toy.npz", 1)
     tuned = {"steps": "3", "lr": "0.01", "batch_size": 8}
     run(data=tmp_path)
-    run(data=tmp_path, protocol="linear", settings={"l2_count": 3})
-    run(data=tmp_path, backbone=small_backbone, protocol="finetune", settings=tuned, seeds=(1,), micro_batch=4)
+    run(data=tmp_path, protocol="linear", set={"l2_count": 3})
+    run(data=tmp_path, backbones=small_backbone, protocol="finetune", set=tuned, seeds=(1,), micro_batch=4)
     for path, record in Store(tmp_path / "results"):
         found = rerun(path, tmp_path / "cache")
         assert (found.equal, found.changed, found.examples) == (True, 0, 12)
@@ -172,7 +171,7 @@ def test_a_replaced_checkpoint_is_loaded_anew_in_the_same_process(
 ) -> None:
     write(tmp_path / "toy.npz", 1)
     folder = folder_of_weights(tmp_path / "net", 0)
-    options = {"backbone": f"local-dir:{folder}?input_size=32", "data": tmp_path}
+    options = {"backbones": f"local-dir:{folder}?input_size=32", "data": tmp_path}
     (first,) = run(**options).records
     weights = load_file(folder / "model.safetensors")
     scaled = {name: value * 1.5 if value.is_floating_point() else value for name, value in weights.items()}
@@ -189,8 +188,8 @@ def test_one_checkpoint_under_two_families_is_evaluated_once(
 ) -> None:
     write(tmp_path / "toy.npz", 1)
     folder = folder_of_weights(tmp_path / "net", 0)
-    run(backbone=f"vivi:{folder}?input_size=32", data=tmp_path)
-    done = run(backbone=[f"local-dir:{folder}?input_size=32", f"vivi:{folder}?input_size=32"], data=tmp_path)
+    run(backbones=f"vivi:{folder}?input_size=32", data=tmp_path)
+    done = run(backbones=[f"local-dir:{folder}?input_size=32", f"vivi:{folder}?input_size=32"], data=tmp_path)
     assert len({record.identity.digest for record in done.records}) == 1
     assert done.specs == (f"local-dir:{folder}?input_size=32", f"vivi:{folder}?input_size=32")
     assert len(list(Store(tmp_path / "results"))) == 1
@@ -198,21 +197,21 @@ def test_one_checkpoint_under_two_families_is_evaluated_once(
 
 def test_settings_asked_and_used_stand_in_the_record(run: Callable[..., Evaluation], tmp_path: Path) -> None:
     write(tmp_path / "toy.npz", 1)
-    (record,) = run(data=tmp_path, batch_size=7, tf32=True, device="auto", settings={"k": 1}).records
+    (record,) = run(data=tmp_path, batch_size=7, tf32=True, device="auto", set={"k": 1}).records
     assert (record.asked.device, record.asked.precision, record.asked.tf32) == ("auto", "auto", True)
     # TF32 is no part of arithmetic on the CPU, so that asking for it makes no other result there.
     assert (record.used.device, record.used.precision, record.used.tf32) == ("cpu", "fp32", False)
     assert (record.used.batch_size, record.used.compile, record.used.variant) == (7, False, "toy")
-    assert record.asked.overrides == {"k": 1}
+    assert record.asked.set == {"k": 1}
     assert record.identity.protocol.settings["k"] == [1]
 
 
 @pytest.mark.parametrize("seeds", ["1000000", "100000000"])
 def test_no_memory_is_taken_for_absurd_numbers_of_seeds(seeds: str) -> None:
     with pytest.raises(OptionError, match="at most 1,000 seeds"):
-        Study(seeds=seeds).settings(overwrite=False, command="")
+        RunSettings(seeds=seeds)  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="at most 1,000 seeds"):
-        SweepSettings(seeds=tuple(range(2000)))
+        RunSettings(seeds=tuple(range(2000)))
 
 
 def test_a_module_that_leaves_the_program_ends_its_own_job_only(run: Callable[..., Evaluation], tmp_path: Path) -> None:
@@ -229,7 +228,7 @@ def test_a_module_that_leaves_the_program_ends_its_own_job_only(run: Callable[..
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(tmp_path)
-        done = run(backbone=["python:leaver:Leaver?input_size=8", PIXELS], data=tmp_path, batch_size=2)
+        done = run(backbones=["python:leaver:Leaver?input_size=8", PIXELS], data=tmp_path, batch_size=2)
     assert [failure.job.backbone for failure in done.failures] == ["python:leaver:Leaver?input_size=8"]
     assert "SystemExit" in str(done.failures[0].error)
     assert [record.backbone.spec for record in done.records] == [PIXELS]
