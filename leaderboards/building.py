@@ -193,7 +193,7 @@ def find_row(board: Board, name: str) -> int:
         if rows:
             folders = ", ".join(board.backbones[i].key for i in rows)
             raise OptionError(f"--baseline {name}: there are several.", f"Give one of the folders: {folders}.")
-    from vtab_harness.registry import near_names
+    from vtab_harness.api.errors import near_names
 
     close = near_names(name, [row.spec for row in board.backbones])
     raise OptionError(

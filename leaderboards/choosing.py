@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from leaderboards.reading.names import unchanged
 from leaderboards.runs import BackboneRuns
 from vtab_harness import registry
-from vtab_harness.api.errors import OptionError
-from vtab_harness.registry import unknown_name
+from vtab_harness.api.errors import OptionError, unknown_name
 
 
 def choose_protocol(protocols: Sequence[str], wanted: str | None, who: str) -> str:

@@ -6,7 +6,6 @@ Built-in names map to ``module:attribute`` and are imported on use. Plugins anno
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from vtab_harness.api.backbones import BackboneSource
 from vtab_harness.api.contracts import is_settings, lacking
-from vtab_harness.api.errors import PluginError, UnknownNameError
+from vtab_harness.api.errors import PluginError, unknown_name
 from vtab_harness.api.executors import Executor
 from vtab_harness.api.pretrainers import Pretrainer
 from vtab_harness.api.protocols import EvaluationProtocol
@@ -34,23 +33,6 @@ class Entry:
     name: str
     target: str
     owner: str
-
-
-def near_names(name: str, known: Iterator[str] | list[str] | tuple[str, ...], limit: int = 3) -> list[str]:
-    """Returns the known names closest to a mistyped one, best first."""
-    pool = list(known)
-    close = difflib.get_close_matches(name, pool, n=limit, cutoff=0.55)
-    return close or [k for k in pool if name and name.lower() in k.lower()][:limit]
-
-
-def unknown_name(kind: str, name: str, known: list[str], where: str = "") -> UnknownNameError:
-    """Builds the error for a name nobody owns, with the nearest names."""
-    close = near_names(name, known)
-    if close:
-        hint = "Did you mean " + " or ".join(repr(c) for c in close) + "?"
-    else:
-        hint = f"Known: {', '.join(known[:30]) or 'none'}."
-    return UnknownNameError(f"Unknown {kind} {name!r}{where}.", hint)
 
 
 class Registry(Generic[T]):

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from leaderboards.reading.entry import Entry
 from leaderboards.reading.names import unchanged
 from vtab_harness import registry
-from vtab_harness.api.errors import OptionError
-from vtab_harness.registry import near_names
+from vtab_harness.api.errors import OptionError, near_names
 
 
 @dataclass(frozen=True)

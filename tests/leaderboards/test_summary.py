@@ -13,8 +13,8 @@ from leaderboards.board import Aggregation, Duplicate
 from leaderboards.summary import Summary, summarise
 from vtab_harness.api.identity import LabelsIdentity, protocol_name
 from vtab_harness.api.train_examples import TrainExamples
+from vtab_harness.api.values import apply_overrides, parse_overrides
 from vtab_harness.protocols.settings import build_protocol, identity, overridden
-from vtab_harness.values import apply_overrides, parse_overrides
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 from vivi_pretrain.presets.paper import PRESETS
 from vivi_pretrain.settings import PretrainSettings
 from vtab_harness.api.errors import OptionError
-from vtab_harness.values import apply_overrides
+from vtab_harness.api.values import apply_overrides
 
 
 def test_lambda_0_is_no_video_level() -> None:

@@ -10,8 +10,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from vtab_harness.api.errors import OptionError
-from vtab_harness.registry import unknown_name
+from vtab_harness.api.errors import OptionError, unknown_name
 
 Norm = Literal["batch", "group"]
 

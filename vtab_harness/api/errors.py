@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class VtabError(Exception):
     """Base of every error that the command line prints as a message instead of a traceback.
@@ -57,3 +60,20 @@ class StorageError(VtabError):
 
 class DeviceError(VtabError):
     """A device that does not exist or cannot do what was asked."""
+
+
+def near_names(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
+    """Returns the known names closest to a mistyped one, best first."""
+    pool = list(known)
+    close = difflib.get_close_matches(name, pool, n=limit, cutoff=0.55)
+    return close or [k for k in pool if name and name.lower() in k.lower()][:limit]
+
+
+def unknown_name(kind: str, name: str, known: list[str], where: str = "") -> UnknownNameError:
+    """Builds the error for a name nobody owns, with the nearest names."""
+    close = near_names(name, known)
+    if close:
+        hint = "Did you mean " + " or ".join(repr(c) for c in close) + "?"
+    else:
+        hint = f"Known: {', '.join(known[:30]) or 'none'}."
+    return UnknownNameError(f"Unknown {kind} {name!r}{where}.", hint)

@@ -15,7 +15,7 @@ from typing import Any
 from vtab_harness.api.errors import OptionError
 from vtab_harness.api.identity import plain_json
 from vtab_harness.api.train_examples import TrainExamples
-from vtab_harness.values import read_fields
+from vtab_harness.api.values import read_fields
 
 HELP, FLAGS = "help", "flags"
 """Keys of the metadata of a field that is an option."""

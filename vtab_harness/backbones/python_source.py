@@ -14,13 +14,12 @@ from typing import Any, cast
 from torch import nn
 
 from vtab_harness.api.backbones import Backbone, BackboneSpec, Transform
-from vtab_harness.api.errors import OptionError, UnknownNameError, VtabError
+from vtab_harness.api.errors import OptionError, UnknownNameError, VtabError, near_names, unknown_name
 from vtab_harness.backbones import options, timm_build, weights
 from vtab_harness.backbones.code import exact_imports
 from vtab_harness.backbones.objects import object_digest
 from vtab_harness.backbones.pooled import PooledFeatures
 from vtab_harness.backbones.probe import measure
-from vtab_harness.registry import near_names, unknown_name
 
 
 class PythonSource:

@@ -19,9 +19,8 @@ from timm.data.config import resolve_data_config
 from torch import Tensor, nn
 
 from vtab_harness.api.backbones import Transform
-from vtab_harness.api.errors import CheckpointError, OptionError, VtabError
+from vtab_harness.api.errors import CheckpointError, OptionError, VtabError, near_names
 from vtab_harness.backbones import weights
-from vtab_harness.registry import near_names
 
 _REFUSED = {
     "num_classes": "The classifier is never used.",

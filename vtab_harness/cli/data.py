@@ -170,7 +170,7 @@ def tasks_named(suite: str | None, names: list[str]) -> list[Task]:
         UnknownNameError: A name is unknown; the message lists the nearest.
     """
     from vtab_harness import registry
-    from vtab_harness.api.errors import PluginError
+    from vtab_harness.api.errors import PluginError, unknown_name
     from vtab_harness.sweep.settings import choose_tasks
 
     known = registry.tasks.names()
@@ -185,7 +185,7 @@ def tasks_named(suite: str | None, names: list[str]) -> list[Task]:
         of_image_set.setdefault(image_set.name, []).append(name)
     for name in names:
         if name not in known and name not in of_image_set:
-            raise registry.unknown_name("task or image set", name, [*known, *of_image_set])
+            raise unknown_name("task or image set", name, [*known, *of_image_set])
     chosen = [task for name in names for task in ([name] if name in known else of_image_set[name])]
     return choose_tasks(suite, chosen)
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from vtab_harness.api.settings import FLAGS, HELP, options_of
-from vtab_harness.values import flag, parse_overrides
+from vtab_harness.api.values import flag, parse_overrides
 
 
 def with_options(settings: type[Any], leave_out: Collection[str] = ()) -> Callable[[Callable[..., None]], Any]:

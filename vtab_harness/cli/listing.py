@@ -23,7 +23,7 @@ def list_(
 ) -> None:
     """List backbones, tasks, suites, protocols, pretrainers or executors, those of plugins among them."""
     from vtab_harness import registry
-    from vtab_harness.registry import unknown_name
+    from vtab_harness.api.errors import unknown_name
 
     if kind not in PLURALS:
         raise unknown_name("kind", kind, list(PLURALS))

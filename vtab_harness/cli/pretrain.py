@@ -35,7 +35,7 @@ def pretrain(
 ) -> None:
     """Pretrain a backbone; `vtab run --backbone FAMILY:OUT` then evaluates it."""
     from vtab_harness import registry
-    from vtab_harness.values import apply_overrides, parse_overrides
+    from vtab_harness.api.values import apply_overrides, parse_overrides
 
     found = registry.pretrainers.get(pretrainer)
     given: dict[str, Any] = {**_read(settings), **parse_overrides(set_ or [])}

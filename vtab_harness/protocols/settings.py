@@ -11,7 +11,7 @@ from vtab_harness.api.contracts import is_settings, lacking
 from vtab_harness.api.errors import PluginError, VtabError
 from vtab_harness.api.identity import ProtocolIdentity, plain_json
 from vtab_harness.api.protocols import EvaluationProtocol, trial_key
-from vtab_harness.values import apply_overrides
+from vtab_harness.api.values import apply_overrides
 
 
 def build_protocol(name: str, overrides: Mapping[str, Any]) -> EvaluationProtocol:

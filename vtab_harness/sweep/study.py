@@ -7,10 +7,9 @@ import typing
 from pathlib import Path
 from typing import Any
 
-from vtab_harness.api.errors import OptionError
+from vtab_harness.api.errors import OptionError, near_names
 from vtab_harness.api.settings import options_of
-from vtab_harness.registry import near_names
-from vtab_harness.values import read_value
+from vtab_harness.api.values import read_value
 
 
 def read_study(path: Path, settings: type[Any]) -> dict[str, Any]:

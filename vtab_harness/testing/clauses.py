@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from vtab_harness.api.contracts import is_settings, lacking
-from vtab_harness.values import apply_overrides, parse_overrides
+from vtab_harness.api.values import apply_overrides, parse_overrides
 
 
 class ContractError(AssertionError):

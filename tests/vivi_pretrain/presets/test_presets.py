@@ -8,7 +8,7 @@ from vivi_pretrain.presets.page import BASE, page
 from vivi_pretrain.presets.paper import PRESETS, SOURCES
 from vivi_pretrain.settings import PretrainSettings
 from vtab_harness import registry
-from vtab_harness.values import apply_overrides
+from vtab_harness.api.values import apply_overrides
 
 # They say how the work is done, not what comes out.
 PRACTICAL = {"device", "workers", "gpu_decode", "checkpoint_every", "keep_states", "log_every"}

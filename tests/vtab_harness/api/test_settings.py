@@ -14,8 +14,8 @@ import vtab_harness
 from vtab_harness.api.errors import OptionError
 from vtab_harness.api.records import Record
 from vtab_harness.api.settings import FLAGS, HELP, ResultSettings, options_of
+from vtab_harness.api.values import flag
 from vtab_harness.sweep.settings import RunSettings
-from vtab_harness.values import flag
 
 PAGE = Path(__file__).parents[3] / "docs" / "options.md"
 

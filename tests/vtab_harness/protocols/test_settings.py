@@ -10,10 +10,10 @@ from vtab_harness import registry
 from vtab_harness.api.errors import OptionError, PluginError, UnknownNameError
 from vtab_harness.api.identity import LabelsIdentity, protocol_name
 from vtab_harness.api.protocols import EvaluationProtocol
+from vtab_harness.api.values import parse_overrides
 from vtab_harness.protocols.knn import NearestNeighbours
 from vtab_harness.protocols.settings import build_protocol, identity, overridden
 from vtab_harness.registry import Entry
-from vtab_harness.values import parse_overrides
 
 
 def name(protocol: EvaluationProtocol) -> str:

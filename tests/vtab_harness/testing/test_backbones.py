@@ -15,9 +15,8 @@ from torch import Tensor, nn
 
 from vtab_harness import registry
 from vtab_harness.api.backbones import Backbone, BackboneSpec, Transform
-from vtab_harness.api.errors import CheckpointError, OptionError
+from vtab_harness.api.errors import CheckpointError, OptionError, unknown_name
 from vtab_harness.backbones.weights import fingerprint
-from vtab_harness.registry import unknown_name
 from vtab_harness.testing import ContractError, check_backbone_source
 
 RANDOM = "timm:test_resnet?pretrained=false&input_size=32"

@@ -6,10 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from vtab_harness.api.backbones import Backbone, BackboneSpec, Transform
-from vtab_harness.api.errors import OptionError
+from vtab_harness.api.errors import OptionError, unknown_name
 from vtab_harness.backbones.options import split_transform
 from vtab_harness.backbones.weights import fingerprint
-from vtab_harness.registry import unknown_name
 
 
 class ChannelMeans(nn.Module):

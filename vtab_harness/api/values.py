@@ -11,8 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
-from vtab_harness.api.errors import OptionError
-from vtab_harness.registry import near_names
+from vtab_harness.api.errors import OptionError, near_names
 
 T = TypeVar("T")
 
