@@ -1,8 +1,8 @@
 import csv
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from made_boards import HARMFUL, made_record, write_record, write_records
 from typer.testing import CliRunner, Result
@@ -72,9 +72,9 @@ def test_numbers_of_a_backbone_stay_when_others_come_and_equal_predictions_have_
     write_records(results, ["timm:a", "timm:c"], "mini", seeds=9, accuracies=[0.6, 0.8])
     for task in MINI:
         for seed in range(2):
-            key, record, _ = made_record(task, "timm:copy", seed=seed)
-            _, same, scored = made_record(task, "timm:b", seed=seed, accuracy=0.7)
-            Store(results).write(key, replace(record, score=same.score), scored)
+            record, _ = made_record(task, "timm:copy", seed=seed)
+            same, scored = made_record(task, "timm:b", seed=seed, accuracy=0.7)
+            Store(results).write(msgspec.structs.replace(record, score=same.score), scored)
     run(results, *options)
     found = {row["backbone"]: row for row in rows(out / "leaderboard.csv")}
     numbers = [name for name in before if name.startswith(("mean_", "interquartile", *GROUPS, *MINI))]
