@@ -51,7 +51,7 @@ def _gate(
     from leaderboards.gate import reports
     from leaderboards.gate.baseline import read_baseline
     from leaderboards.gate.check import check
-    from leaderboards.runs import read_runs
+    from leaderboards.records.runs import read_runs
     from vtab_harness.api.errors import VtabError
 
     folders = [results] if isinstance(results, (str, Path)) else list(results)

@@ -11,7 +11,7 @@ import typer
 from vtab_harness.cli.app import app
 
 if TYPE_CHECKING:
-    from leaderboards.compared import Comparison
+    from leaderboards.compare.comparison import Comparison
 
 
 @app.command(epilog="Example: vtab compare timm:resnet50.a1_in1k local-dir:runs/mine results")
@@ -28,11 +28,12 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Compare two backbones, paired on the test examples; ends with a verdict in one sentence."""
-    from leaderboards import choosing, comparison, runs
+    from leaderboards.compare.backbones import compare as compare_backbones
+    from leaderboards.records import lookup, runs
 
     found = runs.read_runs(results, variant)
     everything: dict[str, runs.BackboneRuns] = {key: b for backbones in found.values() for key, b in backbones.items()}
-    sides = [choosing.find_backbone(everything, name) for name in (a, b)]
+    sides = [lookup.find_backbone(everything, name) for name in (a, b)]
     common = [p for p, backbones in found.items() if all(side.key in backbones for side in sides)]
     if not common and protocol is None:
         from vtab_harness.api.errors import OptionError
@@ -42,14 +43,14 @@ def compare(
             f"{sides[0].key} ({measured[0]}) and {sides[1].key} ({measured[1]}) were not measured under one protocol.",
             "Run both with the same --protocol.",
         )
-    identity = choosing.choose_protocol(common, protocol, "A and B were measured")
+    identity = lookup.choose_protocol(common, protocol, "A and B were measured")
     one, other = (found[identity][side.key] for side in sides)
     there = [task for task in one.tasks if task in other.tasks]
-    name, tasks = choosing.choose_tasks(there, suite)
+    name, tasks = lookup.choose_tasks(there, suite)
     if name is None:
         # No suite says which tasks there should be; those whose records cannot be used are named.
         tasks = tuple(task for task in one.all_tasks if task in other.all_tasks)
-    result = comparison.compare(one, other, identity, name, tasks, confidence, draws, seed)
+    result = compare_backbones(one, other, identity, name, tasks, confidence, draws, seed)
     if as_json:
         typer.echo(json.dumps(result.as_json(), indent=1))
     else:
@@ -59,7 +60,7 @@ def compare(
 def _print(found: Comparison) -> None:
     from rich.markup import escape
 
-    from leaderboards.gate.escaping import plain
+    from leaderboards.text import plain
     from vtab_harness.cli import tables
 
     typer.echo(f"A  {plain(found.a)}  ({plain(found.folder_a)})\nB  {plain(found.b)}  ({plain(found.folder_b)})\n")

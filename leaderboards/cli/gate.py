@@ -30,7 +30,7 @@ def gate(
     """Fail where a backbone is worse than its baseline: exit 1 if so and only then, 2 if it cannot be told, 0 else."""
     from leaderboards.gate import check, reports
     from leaderboards.gate.baseline import read_baseline
-    from leaderboards.runs import read_runs
+    from leaderboards.records.runs import read_runs
     from vtab_harness.api.errors import OptionError
 
     if update:
@@ -49,9 +49,9 @@ def gate(
 
 
 def _update(results: list[Path], path: Path, protocol: str | None, suite: str | None, variant: str | None) -> None:
-    from leaderboards.choosing import choose_protocol, choose_tasks
     from leaderboards.gate.baseline import make_baseline, write_baseline
-    from leaderboards.runs import read_runs
+    from leaderboards.records.lookup import choose_protocol, choose_tasks
+    from leaderboards.records.runs import read_runs
 
     found = read_runs(results, variant)
     identity = choose_protocol(list(found), protocol, "The results were measured")

@@ -46,8 +46,8 @@ def leaderboard(
     ] = True,
 ) -> None:
     """Write tables, plots and a page from records: one suite, one protocol, one data variant."""
-    from leaderboards.building import BuildOptions, build, is_current
-    from leaderboards.reading.scan import find_records
+    from leaderboards.leaderboard import BuildOptions, build, is_current
+    from leaderboards.records.scan import find_records
 
     options = BuildOptions(
         suite=suite,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leaderboards.board import Board
-from leaderboards.summary import Summary
+from leaderboards.board.board import Board
+from leaderboards.board.summary import Summary
 
 if TYPE_CHECKING:
     from leaderboards.published import Reference

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leaderboards.board import Board
+from leaderboards.board.board import Board
+from leaderboards.board.summary import Summary
 from leaderboards.exports.rows import Column, leaderboard_columns
 from leaderboards.exports.spreadsheet import cell
-from leaderboards.summary import Summary
 from vtab_harness.sweep.store import storage_errors, write_atomically
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from leaderboards.board import Board
+from leaderboards.board.board import Board
+from leaderboards.board.summary import Summary
 from leaderboards.exports.spreadsheet import printable, shortened
-from leaderboards.summary import Summary
 from vtab_harness.sweep.store import storage_errors
 
 BENCHMARK = "vtab-harness/{suite}"

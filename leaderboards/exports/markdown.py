@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from leaderboards.board import Board
+from leaderboards.board.board import Board
+from leaderboards.board.rounding import rounded
+from leaderboards.board.summary import Summary
 from leaderboards.exports.rows import order
 from leaderboards.exports.spreadsheet import printable, shortened
-from leaderboards.rounding import rounded
-from leaderboards.summary import Summary
 from vtab_harness.sweep.store import storage_errors, write_atomically
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leaderboards.board import Board
+from leaderboards.board.board import Board
+from leaderboards.board.summary import Summary
 from leaderboards.exports.rows import Column, constants, leaderboard_columns, results_columns
-from leaderboards.summary import Summary
 from vtab_harness.sweep.store import storage_errors, write_atomically
 
 if TYPE_CHECKING:

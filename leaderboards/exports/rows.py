@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from leaderboards.board import Board
-from leaderboards.rounding import DECIMALS
-from leaderboards.summary import Summary
+from leaderboards.board.board import Board
+from leaderboards.board.rounding import DECIMALS
+from leaderboards.board.summary import Summary
 
 Column = Sequence[str] | Sequence[int | None] | Sequence[float | None] | Sequence[bool]
 
@@ -23,7 +23,7 @@ def order(summary: Summary, board: Board) -> NDArray[np.intp]:
 
 
 def percent(values: NDArray[np.float64]) -> list[float | None]:
-    """Returns accuracies in percent, see `leaderboards.rounding`; None where there is none."""
+    """Returns accuracies in percent, see `leaderboards.board.rounding`; None where there is none."""
     return numbers(100 * values)
 
 

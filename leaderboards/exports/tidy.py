@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from leaderboards.board import Board
+from leaderboards.board.board import Board
 from leaderboards.exports.csv import write_columns
 from leaderboards.exports.rows import results_columns
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from leaderboards.board import Board
+from leaderboards.board.board import Board
+from leaderboards.board.rounding import DECIMALS
+from leaderboards.board.summary import Summary
 from leaderboards.exports.csv import write_rows
 from leaderboards.exports.rows import order
 from leaderboards.exports.spreadsheet import cell
-from leaderboards.rounding import DECIMALS
-from leaderboards.summary import Summary
 from vtab_harness.api.errors import StorageError
 from vtab_harness.sweep.store import read_record
 

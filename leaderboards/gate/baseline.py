@@ -19,8 +19,8 @@ import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
-from leaderboards.reading.record import differences, why_not
-from leaderboards.runs import BackboneRuns, Run
+from leaderboards.records.record import differences, why_not
+from leaderboards.records.runs import BackboneRuns, Run
 from vtab_harness import __version__
 from vtab_harness.api.errors import StorageError
 from vtab_harness.api.identity import Identity

@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 
 from leaderboards.gate.baseline import Baseline, BaselineBackbone, BaselineTask
-from leaderboards.reading.record import differences, why_not
-from leaderboards.runs import BackboneRuns, Run, Runs, in_words
+from leaderboards.records.record import differences, why_not
+from leaderboards.records.runs import BackboneRuns, Run, Runs, in_words
 from leaderboards.statistics.holm import holm
 from leaderboards.statistics.paired import Estimate, PairedTask, suite_estimate, task_estimate
 from vtab_harness.api.errors import OptionError, StorageError
@@ -109,7 +109,7 @@ def check(
 
     Args:
         baseline: As read.
-        runs: As `leaderboards.runs.read_runs` returns them.
+        runs: As `leaderboards.records.runs.read_runs` returns them.
         margin: Loss that is put up with, in percentage points.
         confidence: 1 minus the chance of any false alarm.
         per_task: Test each task instead of the mean over all tasks.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 from leaderboards.gate.check import BackboneCheck, GateReport, TaskChange
-from leaderboards.gate.escaping import markdown, plain, shortened, xml_text
+from leaderboards.text import markdown, plain, shortened, xml_text
 
 _SIGNS = {"ok": "✅ ok", "worse": "❌ worse", "cannot tell": "⚠️ cannot tell"}
 

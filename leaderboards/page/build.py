@@ -12,9 +12,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from leaderboards.board import Board
+from leaderboards.board.board import Board
+from leaderboards.board.summary import Summary
 from leaderboards.page.data import ReferenceRow, page_data
-from leaderboards.summary import Summary
 from vtab_harness.sweep.store import storage_errors, write_atomically
 
 

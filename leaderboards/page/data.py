@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 import numpy as np
 
-from leaderboards.board import Board
-from leaderboards.rounding import DECIMALS
-from leaderboards.summary import Summary
+from leaderboards.board.board import Board
+from leaderboards.board.rounding import DECIMALS
+from leaderboards.board.summary import Summary
 
 LISTED = 500
 """How many records that were left out the page lists; it says how many more there are."""

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leaderboards.board import Board
-from leaderboards.summary import Summary
+from leaderboards.board.board import Board
+from leaderboards.board.summary import Summary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from leaderboards.board import Board
+from leaderboards.board.board import Board
+from leaderboards.board.summary import Summary
 from leaderboards.plots.labels import place
 from leaderboards.plots.style import (
     COLOURS,
@@ -23,7 +24,6 @@ from leaderboards.plots.style import (
     new_figure,
     row_names,
 )
-from leaderboards.summary import Summary
 
 Cost = Literal["parameters", "macs", "images_per_second"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from leaderboards.board import Board
+from leaderboards.board.board import Board
 from leaderboards.plots.style import (
     GREY,
     LIGHT,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from leaderboards.board import Board
+from leaderboards.board.board import Board
+from leaderboards.board.summary import Summary
 from leaderboards.plots.style import (
     GREY,
     LIGHT,
@@ -20,7 +21,6 @@ from leaderboards.plots.style import (
     printable,
     row_names,
 )
-from leaderboards.summary import Summary
 
 
 def draw(board: Board, summary: Summary) -> Figure:

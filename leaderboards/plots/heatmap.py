@@ -12,7 +12,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from leaderboards.board import Board
+from leaderboards.board.board import Board
+from leaderboards.board.rounding import rounded
+from leaderboards.board.summary import Summary
 from leaderboards.plots.style import (
     GREY,
     NAMED,
@@ -25,8 +27,6 @@ from leaderboards.plots.style import (
     printable,
     row_names,
 )
-from leaderboards.rounding import rounded
-from leaderboards.summary import Summary
 
 MAP = "cividis"
 """Perceptually uniform, for colour-blind eyes too, and its lightness rises all the way (Nunez et al. 2018)."""

@@ -13,7 +13,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from leaderboards.board import Board
+from leaderboards.board.board import Board
 from leaderboards.plots.style import (
     COLOURS,
     DASHES,

@@ -17,7 +17,7 @@ from matplotlib import font_manager, rc_context
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from leaderboards.board import Board
+from leaderboards.board.board import Board
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

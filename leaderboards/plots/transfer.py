@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from leaderboards.board import Board
+from leaderboards.board.board import Board
+from leaderboards.board.summary import Summary
 from leaderboards.plots.cost import short
 from leaderboards.plots.style import (
     COLOURS,
@@ -19,8 +20,7 @@ from leaderboards.plots.style import (
     new_figure,
     printable,
 )
-from leaderboards.reading.names import pretraining_run
-from leaderboards.summary import Summary
+from leaderboards.records.names import pretraining_run
 
 
 def runs_of(board: Board, summary: Summary) -> dict[str, list[int]]:

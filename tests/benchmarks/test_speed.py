@@ -152,16 +152,16 @@ def test_pretraining_step(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
 
 def test_leaderboard_building(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     """Tables and page of 20 backbones x 19 tasks, read for the first time."""
-    building, scan = measured("leaderboards.building"), measured("leaderboards.reading.scan")
+    leaderboard, scan = measured("leaderboards.leaderboard"), measured("leaderboards.records.scan")
     # Records as they are made here are nothing to a base from before there was an identity.
     measured("vtab_harness.api.identity")
     from test_leaderboard_benchmark import write_many
 
     results, turns = tmp_path / "results", count()
     write_many(results, backbones=20, seeds=1)
-    options = building.BuildOptions(plots=False)
+    options = leaderboard.BuildOptions(plots=False)
 
     def build() -> None:
-        building.build(scan.find_records([results]), options, tmp_path / str(next(turns)), lambda line: None)
+        leaderboard.build(scan.find_records([results]), options, tmp_path / str(next(turns)), lambda line: None)
 
     benchmark.pedantic(build, rounds=5, warmup_rounds=1)

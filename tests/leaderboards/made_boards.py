@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leaderboards.board import BackboneRow, Board, TaskColumn
+from leaderboards.board.board import BackboneRow, Board, TaskColumn
 from vtab_harness import registry
 from vtab_harness.api.backbones import Transform
 from vtab_harness.api.identity import (

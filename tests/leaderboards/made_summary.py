@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from leaderboards.board import Board
-from leaderboards.summary import Summary
+from leaderboards.board.board import Board
+from leaderboards.board.summary import Summary
 
 
 def made_summary(board: Board) -> Summary:

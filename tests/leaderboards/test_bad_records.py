@@ -182,7 +182,7 @@ def test_what_is_no_file_is_named_and_stops_nothing(where: str, tmp_path: Path) 
             return real(folder)
 
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr("leaderboards.reading.scan.os.scandir", scandir)
+            patched.setattr("leaderboards.records.scan.os.scandir", scandir)
             code, said, warned = vtab("compare", "a", "b", tmp_path, "--suite", "small")
         assert "Not compared: mini_count: " in said
     else:

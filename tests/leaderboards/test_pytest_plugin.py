@@ -9,7 +9,7 @@ from bad_records import without_predictions
 from made_boards import write_records
 
 from leaderboards.gate.baseline import make_baseline, write_baseline
-from leaderboards.runs import read_runs
+from leaderboards.records.runs import read_runs
 
 pytest_plugins = ["pytester"]
 TASKS = ("mini_digits", "mini_count")

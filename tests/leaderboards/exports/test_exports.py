@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 from made_boards import HARMFUL, made_board, with_holes, write_records
 
 from leaderboards import exports
-from leaderboards.board import Board, LeftOut
+from leaderboards.board.board import Board, LeftOut
+from leaderboards.board.summary import Summary, summarise
 from leaderboards.exports import csv as exported_csv
 from leaderboards.exports import latex, markdown, vtab_website
 from leaderboards.exports.hugging_face import as_yaml
 from leaderboards.exports.rows import leaderboard_columns, order
 from leaderboards.exports.spreadsheet import cell, printable, shortened
 from leaderboards.published import beside
-from leaderboards.summary import Summary, summarise
 
 
 @pytest.fixture(scope="module")
@@ -271,10 +271,10 @@ def test_left_out_records_are_listed(board: Board, tmp_path: Path) -> None:
 
 
 def test_a_sweep_size_is_read_from_a_record(tmp_path: Path) -> None:
-    from leaderboards.reading.board import build_board
-    from leaderboards.reading.choice import choose
-    from leaderboards.reading.results import read_results
-    from leaderboards.reading.scan import find_records
+    from leaderboards.board.from_records import build_board
+    from leaderboards.records.results import read_results
+    from leaderboards.records.scan import find_records
+    from leaderboards.records.table_choice import choose
 
     write_records(tmp_path / "results", 1, "mini")
     results = read_results(find_records([tmp_path / "results"]))

@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from leaderboards.gate.baseline import FORMAT, Baseline, _digest, make_baseline, read_baseline, write_baseline
-from leaderboards.runs import read_runs
+from leaderboards.records.runs import read_runs
 from vtab_harness.api.errors import StorageError
 
 TASKS = ("mini_digits", "mini_count", "mini_distance")

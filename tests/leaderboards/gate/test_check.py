@@ -10,7 +10,7 @@ from made_boards import made_identity, made_record, restate, write_record, write
 
 from leaderboards.gate.baseline import make_baseline
 from leaderboards.gate.check import GateReport, check
-from leaderboards.runs import read_runs
+from leaderboards.records.runs import read_runs
 from vtab_harness.api.errors import OptionError, StorageError
 from vtab_harness.api.records import Score
 from vtab_harness.sweep.store import Store

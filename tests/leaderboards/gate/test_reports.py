@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_boards import HARMFUL, write_record, write_records
 
-from leaderboards.gate import escaping, reports
+from leaderboards import text as escaping
+from leaderboards.gate import reports
 from leaderboards.gate.baseline import make_baseline
 from leaderboards.gate.check import GateReport, check
-from leaderboards.runs import read_runs
+from leaderboards.records.runs import read_runs
 
 pytest_plugins = ["pytester"]
 TASKS = ("mini_digits", "mini_count")

@@ -8,7 +8,7 @@ import pytest
 from made_boards import made_board, with_holes
 from made_summary import made_summary
 
-from leaderboards.board import Duplicate, LeftOut
+from leaderboards.board.board import Duplicate, LeftOut
 from leaderboards.page.data import LISTED, ReferenceRow, page_data
 
 

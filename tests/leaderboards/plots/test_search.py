@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from made_boards import made_board, write_records
 
-from leaderboards.board import Board
+from leaderboards.board.board import Board
 from leaderboards.plots import search
 from leaderboards.plots.style import NotDrawnError
 from vtab_harness.api.protocols import Trial

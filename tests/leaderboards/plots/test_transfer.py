@@ -4,10 +4,10 @@ import pytest
 from made_boards import made_board, with_holes
 from made_summary import made_summary
 
-from leaderboards.board import Board
+from leaderboards.board.board import Board
 from leaderboards.plots import transfer
 from leaderboards.plots.style import NotDrawnError
-from leaderboards.reading.names import pretraining_step
+from leaderboards.records.names import pretraining_step
 
 
 def steps_board() -> Board:

@@ -9,7 +9,7 @@ from made_summary import made_summary
 from matplotlib.figure import Figure
 
 from leaderboards import plots
-from leaderboards.board import Board
+from leaderboards.board.board import Board
 from leaderboards.plots.style import NotDrawnError
 
 ALL = (

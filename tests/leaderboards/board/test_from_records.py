@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from made_boards import HARMFUL, made_board, made_record, restate, with_holes, write_record, write_records
 
-from leaderboards.board import Board
-from leaderboards.reading.board import build_board
-from leaderboards.reading.choice import choose
-from leaderboards.reading.names import pretraining_run, pretraining_step, row_names
-from leaderboards.reading.results import read_results
-from leaderboards.reading.scan import find_records
+from leaderboards.board.board import Board
+from leaderboards.board.from_records import build_board
+from leaderboards.records.names import pretraining_run, pretraining_step, row_names
+from leaderboards.records.results import read_results
+from leaderboards.records.scan import find_records
+from leaderboards.records.table_choice import choose
 from vtab_harness import registry
 from vtab_harness.api.errors import OptionError, StorageError
 from vtab_harness.sweep.store import Store
@@ -234,7 +234,7 @@ def test_the_cache_is_used_and_a_damaged_one_thrown_away(tmp_path: Path, monkeyp
     found = find_records([folder])
     fresh = read_results(found, cache)
     with monkeypatch.context() as patched:
-        patched.setattr("leaderboards.reading.results.read_entry", lambda *a, **k: pytest.fail("read again"))
+        patched.setattr("leaderboards.records.results.read_entry", lambda *a, **k: pytest.fail("read again"))
         assert read_results(found, cache) == fresh
     cache.write_bytes(b"SQLite format 3\0 and then nothing of the kind" * 100)
     assert read_results(found, cache) == fresh

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from leaderboards.gate.escaping import shortened
-from leaderboards.reading.record import differences
-from leaderboards.runs import BackboneRuns
+from leaderboards.records.record import differences
+from leaderboards.records.runs import BackboneRuns
+from leaderboards.text import shortened
 
 if TYPE_CHECKING:
-    from leaderboards.compared import SuiteComparison, TaskComparison
-    from leaderboards.pairing import Pair
+    from leaderboards.compare.comparison import SuiteComparison, TaskComparison
+    from leaderboards.compare.pairing import Pair
 
 POWER = 0.8
 

@@ -10,9 +10,9 @@ from made_boards import made_record, write_record, write_records
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from leaderboards.compared import Comparison
-from leaderboards.comparison import compare
-from leaderboards.runs import read_runs
+from leaderboards.compare.backbones import compare
+from leaderboards.compare.comparison import Comparison
+from leaderboards.records.runs import read_runs
 from vtab_harness.api.errors import OptionError, StorageError
 from vtab_harness.sweep.store import Store
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from leaderboards.reading.names import unchanged
-from leaderboards.runs import BackboneRuns
+from leaderboards.records.names import unchanged
+from leaderboards.records.runs import BackboneRuns
 from vtab_harness import registry
 from vtab_harness.api.errors import OptionError, unknown_name
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from made_boards import write_record, write_records
 
-from leaderboards.choosing import choose_protocol, choose_tasks, find_backbone
-from leaderboards.runs import BackboneRuns, read_runs
+from leaderboards.records.lookup import choose_protocol, choose_tasks, find_backbone
+from leaderboards.records.runs import BackboneRuns, read_runs
 from vtab_harness import registry
 from vtab_harness.api.errors import OptionError, StorageError, UnknownNameError
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from made_boards import made_board
 
 from leaderboards import exports
-from leaderboards.building import report
+from leaderboards.board.rounding import rounded
+from leaderboards.board.summary import summarise
+from leaderboards.leaderboard import report
 from leaderboards.page.data import page_data
-from leaderboards.rounding import rounded
-from leaderboards.summary import summarise
 
 
 def by_hand(percentage: object, decimals: int) -> str:

@@ -11,8 +11,8 @@ import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
-from leaderboards.reading.entry import Entry
-from leaderboards.reading.scan import Stamp
+from leaderboards.records.entry import Entry
+from leaderboards.records.scan import Stamp
 
 VERSION = 3
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from leaderboards.reading.record import column_differences, column_of, why_not
-from leaderboards.runs import BackboneRuns, Run
+from leaderboards.records.record import column_differences, column_of, why_not
+from leaderboards.records.runs import BackboneRuns, Run
 from leaderboards.statistics.paired import PairedTask
 from vtab_harness.api.errors import OptionError, StorageError
 

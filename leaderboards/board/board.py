@@ -1,7 +1,7 @@
 """The table that everything else is made from: one suite, one protocol, one data variant a task.
 
 A board holds the scores of some backbones as arrays over (backbones B, tasks T, seeds S), and says of every record that
-did not get in why not. It is plain data: it is filled by `leaderboards.reading`, and by tests.
+did not get in why not. It is plain data: it is filled by `leaderboards.records`, and by tests.
 """
 
 from __future__ import annotations

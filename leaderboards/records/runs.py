@@ -11,8 +11,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from leaderboards.reading.record import read_usable, row_of, why_not
-from leaderboards.reading.scan import find_records
+from leaderboards.records.record import read_usable, row_of, why_not
+from leaderboards.records.scan import find_records
 from vtab_harness import registry
 from vtab_harness.api.errors import StorageError
 from vtab_harness.api.records import RecordHead

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leaderboards.reading.entry import Entry
-from leaderboards.reading.names import unchanged
+from leaderboards.records.entry import Entry
+from leaderboards.records.names import unchanged
 from vtab_harness import registry
 from vtab_harness.api.errors import OptionError, near_names
 

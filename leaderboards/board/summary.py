@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leaderboards.board import Board
+from leaderboards.board.board import Board
 from leaderboards.statistics.bootstrap import bootstrap_means, percentile_interval
 from leaderboards.statistics.interquartile import interquartile_mean
 from leaderboards.statistics.ranks import rank_intervals, ranks
@@ -21,7 +21,7 @@ DRAWS = 1000
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """Statistics of the rows of a `leaderboards.board.Board`; B backbones, G groups. All accuracies in 0..1.
+    """Statistics of the rows of a `leaderboards.board.board.Board`; B backbones, G groups. All accuracies in 0..1.
 
     An incomplete backbone has NaN in everything but `missing` and `command`: a mean over fewer tasks is another number.
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_boards import made_identity, write_record
 
-from leaderboards.reading.record import column_differences, column_of, read_usable, row_of, why_not
+from leaderboards.records.record import column_differences, column_of, read_usable, row_of, why_not
 from vtab_harness.api.errors import StorageError
 from vtab_harness.api.identity import CodeVersions, Identity, LabelsIdentity, Numerics
 

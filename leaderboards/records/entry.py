@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from leaderboards.reading.record import Usable, read_usable, why_not
+from leaderboards.records.record import Usable, read_usable, why_not
 from vtab_harness.api.errors import StorageError
 from vtab_harness.sweep.store import read_predictions
 

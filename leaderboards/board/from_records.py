@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from leaderboards.board import Aggregation, BackboneRow, Board, Duplicate, LeftOut, TaskColumn
-from leaderboards.reading.choice import Choice
-from leaderboards.reading.entry import Entry
-from leaderboards.reading.names import pretraining_step, row_names
-from leaderboards.reading.record import column_differences, read_usable
-from leaderboards.reading.results import Results
+from leaderboards.board.board import Aggregation, BackboneRow, Board, Duplicate, LeftOut, TaskColumn
+from leaderboards.records.entry import Entry
+from leaderboards.records.names import pretraining_step, row_names
+from leaderboards.records.record import column_differences, read_usable
+from leaderboards.records.results import Results
+from leaderboards.records.table_choice import Choice
 from vtab_harness import registry
 from vtab_harness.api.errors import StorageError
 from vtab_harness.api.tasks import GROUPS, Task

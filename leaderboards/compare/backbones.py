@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from leaderboards.compared import Comparison, SuiteComparison, TaskComparison
-from leaderboards.pairing import Pair, pair
-from leaderboards.runs import BackboneRuns
+from leaderboards.compare.comparison import Comparison, SuiteComparison, TaskComparison
+from leaderboards.compare.pairing import Pair, pair
+from leaderboards.compare.verdict import POWER, notes, shown, verdict
+from leaderboards.records.runs import BackboneRuns
 from leaderboards.statistics.holm import holm
 from leaderboards.statistics.mcnemar import mcnemar_exact
 from leaderboards.statistics.paired import PairedTask, paired_hierarchical_bootstrap, task_estimate
 from leaderboards.statistics.power import smallest_detectable
-from leaderboards.verdict import POWER, notes, shown, verdict
 from vtab_harness.api.errors import OptionError
 
 

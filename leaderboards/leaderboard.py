@@ -9,17 +9,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leaderboards.reading.scan import Found
-from leaderboards.rounding import rounded
+from leaderboards.board.rounding import rounded
+from leaderboards.records.scan import Found
 from vtab_harness import __version__
 from vtab_harness.api.errors import OptionError, StorageError
 from vtab_harness.sweep.store import storage_errors, write_atomically
 
 if TYPE_CHECKING:
-    from leaderboards.board import Aggregation, Board
+    from leaderboards.board.board import Aggregation, Board
+    from leaderboards.board.summary import Summary
     from leaderboards.page import ReferenceRow
     from leaderboards.published import Reference
-    from leaderboards.summary import Summary
 
 CACHE = ".cache"
 Tell = Callable[[str], None]
@@ -83,11 +83,11 @@ def build(found: Found, options: BuildOptions, out: Path, tell: Tell) -> tuple[B
         StorageError: The folder cannot be written, or no record can be used or is left.
     """
     from leaderboards import exports
+    from leaderboards.board.from_records import build_board
+    from leaderboards.board.summary import summarise
     from leaderboards.exports.spreadsheet import printable
-    from leaderboards.reading.board import build_board
-    from leaderboards.reading.choice import choose
-    from leaderboards.reading.results import read_results
-    from leaderboards.summary import summarise
+    from leaderboards.records.results import read_results
+    from leaderboards.records.table_choice import choose
 
     said: list[str] = []
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from leaderboards.reading.cache import RecordCache
-from leaderboards.reading.entry import Entry, read_entry
-from leaderboards.reading.scan import Found, Stamp
+from leaderboards.records.cache import RecordCache
+from leaderboards.records.entry import Entry, read_entry
+from leaderboards.records.scan import Found, Stamp
 
 PARALLEL_FROM = 4000
 """Records to read from which on more than one process pays for its start."""
@@ -38,7 +38,7 @@ def read_results(found: Found, cache: Path | None = None, verify: bool = True) -
     """Reads records; what a cache knows and has not changed is taken from there.
 
     Args:
-        found: From `leaderboards.reading.scan.find_records`.
+        found: From `leaderboards.records.scan.find_records`.
         cache: SQLite file, written anew where anything changed; None keeps nothing.
         verify: Whether predictions are compared with the score of their record.
     """

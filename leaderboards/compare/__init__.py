@@ -1,0 +1,1 @@
+"""Is A better than B? Two backbones, paired on the test examples."""

@@ -1,1 +1,0 @@
-"""From results folders to a board: finding records, reading them once, choosing what shares a table."""
