@@ -17,8 +17,7 @@ from leaderboards.board.summary import Summary
 from leaderboards.exports.csv import write_rows
 from leaderboards.exports.rows import order
 from leaderboards.exports.spreadsheet import cell
-from vtab_harness.api.errors import StorageError
-from vtab_harness.sweep.store import read_record
+from leaderboards.records.record import read_search
 
 METADATA = ("model", "architecture", "hyper_sweep_size", "preprocessing")
 
@@ -48,10 +47,6 @@ def write(board: Board, summary: Summary, path: Path) -> Path:
 
 def _sweep_size(board: Board, row: int) -> int | None:
     """Returns how many settings were tried for a task, from one record of the backbone."""
-    for path in board.paths[row].ravel():
-        if path is not None:
-            try:
-                return len(read_record(Path(path)).search.trials)
-            except StorageError:
-                return None
-    return None
+    path = next((path for path in board.paths[row].ravel() if path is not None), None)
+    search = None if path is None else read_search(Path(path))
+    return None if search is None else len(search.trials)

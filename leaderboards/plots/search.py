@@ -28,9 +28,8 @@ from leaderboards.plots.style import (
     printable,
     row_names,
 )
-from vtab_harness.api.errors import StorageError
+from leaderboards.records.record import read_search
 from vtab_harness.api.protocols import Trial
-from vtab_harness.sweep.store import read_record
 
 _LINES = len(DASHES)
 
@@ -55,13 +54,8 @@ def read_searches(board: Board, row: int) -> list[Searched]:
     found = []
     for t, task in enumerate(board.tasks):
         path = next((path for path in board.paths[row, t] if path is not None), None)
-        if path is None:
-            continue
-        try:
-            search = read_record(Path(path)).search
-        except StorageError:
-            continue
-        if search.trials and all(map(_can_be_drawn, search.trials)):
+        search = None if path is None else read_search(Path(path))
+        if search is not None and search.trials and all(map(_can_be_drawn, search.trials)):
             trials = tuple(replace(trial, settings=_scalars(trial.settings)) for trial in search.trials)
             found.append(Searched(task.title, trials, search.chosen))
     return found

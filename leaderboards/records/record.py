@@ -11,8 +11,8 @@ import msgspec
 
 from vtab_harness.api.errors import StorageError
 from vtab_harness.api.identity import Identity
-from vtab_harness.api.records import RecordHead
-from vtab_harness.sweep.store import read_head
+from vtab_harness.api.records import RecordHead, SearchBlock
+from vtab_harness.sweep.store import read_head, read_record
 
 _NO_RECORD = "is not a record that can be used"
 _encode = msgspec.json.Encoder().encode
@@ -42,6 +42,14 @@ def read_usable(path: Path) -> Usable:
     """
     head = read_head(path)
     return Usable(head, row_of(head.identity), column_of(head.identity))
+
+
+def read_search(path: Path) -> SearchBlock | None:
+    """Returns what was tried for a record; None where its file is gone or was changed since it was read."""
+    try:
+        return read_record(path).search
+    except StorageError:
+        return None
 
 
 def why_not(path: Path, error: StorageError) -> str:
