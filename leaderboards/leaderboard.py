@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from leaderboards.board.rounding import rounded
 from leaderboards.records.scan import Found
+from leaderboards.text import shortened
 from vtab_harness import __version__
 from vtab_harness.api.errors import OptionError, StorageError
+from vtab_harness.cli.plain_text import plain
 from vtab_harness.sweep.store import storage_errors, write_atomically
 
 if TYPE_CHECKING:
@@ -85,7 +87,6 @@ def build(found: Found, options: BuildOptions, out: Path, tell: Tell) -> tuple[B
     from leaderboards import exports
     from leaderboards.board.from_records import build_board
     from leaderboards.board.summary import summarise
-    from leaderboards.exports.spreadsheet import printable
     from leaderboards.records.results import read_results
     from leaderboards.records.table_choice import choose
 
@@ -93,7 +94,7 @@ def build(found: Found, options: BuildOptions, out: Path, tell: Tell) -> tuple[B
 
     def say(line: str) -> None:
         # Records name protocols and variants, and a terminal obeys what it is sent.
-        said.append(printable(line))
+        said.append(plain(line))
         tell(said[-1])
 
     with storage_errors(out, "writing a leaderboard"):
@@ -156,12 +157,11 @@ def _clear(out: Path, files: set[Path]) -> None:
 def report(board: Board, summary: Summary, best: int = 10, commands: int = 5) -> list[str]:
     """Returns lines for a terminal: the best rows, what is incomplete and how to finish it, what was left out."""
     from leaderboards.exports.rows import order
-    from leaderboards.exports.spreadsheet import printable, shortened
 
     rows = [int(b) for b in order(summary, board)]
     complete = [b for b in rows if not summary.missing[b]]
     incomplete = [b for b in rows if summary.missing[b]]
-    names = {b: shortened(printable(board.backbones[b].name), 60) for b in rows}
+    names = {b: shortened(board.backbones[b].name, 60) for b in rows}
     lines = []
     for b in complete[:best]:
         mean, low, high = (rounded(100 * a[b], 2) for a in (summary.mean, summary.mean_low, summary.mean_high))
@@ -170,11 +170,11 @@ def report(board: Board, summary: Summary, best: int = 10, commands: int = 5) ->
         lines.append(f"      and {len(complete) - best} more")
     for b in incomplete[:commands]:
         lines.append(f"incomplete: {names[b]} lacks {', '.join(summary.missing[b])}. To finish it:")
-        lines.append(f"  {printable(summary.commands[b])}")
+        lines.append(f"  {plain(summary.commands[b])}")
     if len(incomplete) > commands:
         lines.append(f"{len(incomplete) - commands} more are incomplete; leaderboard.md says what finishes them.")
     for item in board.duplicates[:commands]:
-        lines.append(f"disagree: {' and '.join(map(printable, item.paths))}; neither is used.")
+        lines.append(f"disagree: {' and '.join(map(plain, item.paths))}; neither is used.")
     if board.left_out:
         lines.append(f"{len(board.left_out)} records are left out; left_out.csv says why.")
     return lines

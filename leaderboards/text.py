@@ -1,31 +1,85 @@
-"""Names that may hold anything, made harmless for a terminal, Markdown and XML."""
+"""Names that may hold anything, made harmless: one function for each place that text goes to."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
+from typing import Any
 
+from vtab_harness.cli.plain_text import plain
+
+_FORMULA = "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]#!|~$^:])")
 # What means something in GitHub's Markdown or HTML, @ and :// included, which make mentions and links.
-_MARKDOWN = re.compile(r"[&<>|\\`*_\[\]~#!@$\"']|(?<=:)//|(?<=www)\.")
-
-
-def plain(text: str) -> str:
-    """Returns one line: control characters, line breaks, and marks that turn the direction of text become spaces."""
-    return "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in text)
+_GITHUB = re.compile(r"[&<>|\\`*_\[\]~#!@$\"']|(?<=:)//|(?<=www)\.")
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "\N{HORIZONTAL ELLIPSIS}": r"\dots{}",
+}
 
 
 def shortened(text: str, most: int = 80) -> str:
-    """Returns one line of at most `most` characters; of a longer one the middle is left out."""
+    """Returns one plain line of at most `most` characters: the middle of a longer one is left out.
+
+    What ends a name often tells most.
+    """
     line = plain(text)
-    return line if len(line) <= most else f"{line[: most // 2 - 1]}…{line[len(line) - most // 2 :]}"
+    if len(line) <= most:
+        return line
+    head = (most - 1) // 2
+    return f"{line[:head]}\N{HORIZONTAL ELLIPSIS}{line[len(line) - (most - 1 - head) :]}"
 
 
-def markdown(text: str) -> str:
-    """Returns text that stands for itself in a Markdown table or paragraph: what could mean something is an entity."""
-    return _MARKDOWN.sub(lambda found: "".join(f"&#{ord(c)};" for c in found[0]), plain(text))
+def for_csv(value: Any) -> Any:
+    """Returns a value for a CSV cell that no spreadsheet takes for a formula: such text begins with an apostrophe.
+
+    Numbers are left alone; None and NaN become empty.
+    """
+    if isinstance(value, str):
+        shown = plain(value)
+        # Spreadsheets skip white space in front, which controls have become.
+        harmful = value[:1] in ("\t", "\r", "\n") or shown.lstrip()[:1] in tuple(_FORMULA)
+        return f"'{shown}" if harmful else shown
+    if value is None or value != value:
+        return ""
+    return value
 
 
-def xml_text(text: str) -> str:
+def for_markdown(text: str, most: int = 80) -> str:
+    """Returns text that Markdown shows as it is: no markup, no HTML, one line, one cell; legible in the file."""
+    line = _MARKDOWN.sub(r"\\\1", shortened(plain(text).strip(), most))
+    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def for_github(text: str) -> str:
+    """Returns text that stands for itself on a page of GitHub, in Markdown and inside its HTML elements alike.
+
+    What could mean something is an entity: inside an element a backslash would be shown.
+    """
+    return _GITHUB.sub(lambda found: "".join(f"&#{ord(c)};" for c in found[0]), plain(text))
+
+
+def for_latex(text: str, most: int = 40) -> str:
+    """Returns text that LaTeX sets as it is; what pdfLaTeX has no glyph for becomes a question mark."""
+    return "".join(
+        _LATEX.get(character, character if character.isascii() or "\xa1" <= character <= "\u017f" else "?")
+        for character in shortened(plain(text).strip(), most)
+    )
+
+
+def for_xml(text: str) -> str:
     """Returns text without what XML 1.0 cannot hold, not even escaped; keeps line breaks."""
     kept = (c for c in text if c == "\n" or c == "\t" or c >= " ")
     return "".join(c for c in kept if not ("\x7f" <= c <= "\x9f" or "\ud800" <= c <= "\udfff" or c in "\ufffe\uffff"))

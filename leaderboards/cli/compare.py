@@ -60,8 +60,8 @@ def compare(
 def _print(found: Comparison) -> None:
     from rich.markup import escape
 
-    from leaderboards.text import plain
     from vtab_harness.cli import tables
+    from vtab_harness.cli.plain_text import plain
 
     typer.echo(f"A  {plain(found.a)}  ({plain(found.folder_a)})\nB  {plain(found.b)}  ({plain(found.folder_b)})\n")
     headings = [("task", "left"), *((h, "right") for h in ("A", "B", "A - B", "interval", "only A", "only B"))]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from leaderboards.board.board import Board
 from leaderboards.board.summary import Summary
 from leaderboards.exports.rows import Column, leaderboard_columns
-from leaderboards.exports.spreadsheet import cell
+from leaderboards.text import for_csv
 from vtab_harness.sweep.store import storage_errors, write_atomically
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _safe(column: Column) -> list[Any]:
     for value in column:
         if isinstance(value, str):
             if value not in known:
-                known[value] = cell(value)
+                known[value] = for_csv(value)
             value = known[value]
         result.append("" if value is None else value)
     return result
@@ -55,7 +55,7 @@ def write_leaderboard(board: Board, summary: Summary, path: Path) -> Path:
 
 def write_left_out(board: Board, path: Path) -> Path:
     """Writes every record that is not in the table, with the reason; only a header where there is none."""
-    rows = ([cell(part) for part in (item.path, item.backbone, item.task, item.reason)] for item in board.left_out)
+    rows = ([for_csv(part) for part in (item.path, item.backbone, item.task, item.reason)] for item in board.left_out)
     return write_rows(path, ["record", "backbone", "task", "reason"], rows)
 
 
@@ -68,7 +68,7 @@ def write_published(references: Sequence[Reference], path: Path) -> list[Path]:
     header = ["published", "mean_all_tasks", *groups, *tasks, "protocol", "vintage", "how", "source", "note"]
     rows = [
         [
-            cell(value)
+            for_csv(value)
             for value in (
                 reference.model,
                 reference.mean,

@@ -14,7 +14,7 @@ from typing import Any
 
 from leaderboards.board.board import Board
 from leaderboards.board.summary import Summary
-from leaderboards.exports.spreadsheet import printable, shortened
+from leaderboards.text import shortened
 from vtab_harness.sweep.store import storage_errors
 
 BENCHMARK = "vtab-harness/{suite}"
@@ -39,7 +39,7 @@ def write(board: Board, summary: Summary, folder: Path, benchmark: str | None = 
             if summary.missing[b]:
                 continue
             values = [float(summary.mean[b]), *scores[b].tolist()]
-            name = _scalar(shortened(printable(row.name), 96))
+            name = _scalar(shortened(row.name, 96))
             parts = (
                 ("model-index.yaml", index, [name, *(_scalar(round(value, 6)) for value in values)]),
                 (f"eval_results/{board.suite}.yaml", entries, ["", *(_scalar(round(100 * v, 4)) for v in values)]),

@@ -14,39 +14,11 @@ from leaderboards.board.rounding import rounded
 from leaderboards.board.summary import Summary
 from leaderboards.exports.markdown import caption
 from leaderboards.exports.rows import order
-from leaderboards.exports.spreadsheet import printable, shortened
+from leaderboards.text import for_latex
 from vtab_harness.sweep.store import storage_errors, write_atomically
 
 if TYPE_CHECKING:
     from leaderboards.published import Reference
-
-NAME_LENGTH = 40
-_SPECIAL = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "%": r"\%",
-    "_": r"\_",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
-    "\N{HORIZONTAL ELLIPSIS}": r"\dots{}",
-}
-
-
-def escaped(text: str, length: int = NAME_LENGTH) -> str:
-    """Returns text that LaTeX sets as it is; what plain pdfLaTeX has no glyph for becomes a question mark."""
-    plain = shortened(printable(text).strip(), length)
-    return "".join(
-        _SPECIAL.get(character, character if character.isascii() or "\xa1" <= character <= "\u017f" else "?")
-        for character in plain
-    )
 
 
 def write(board: Board, summary: Summary, path: Path, references: Sequence[Reference] = ()) -> Path:
@@ -60,27 +32,27 @@ def write(board: Board, summary: Summary, path: Path, references: Sequence[Refer
     at = 4 + len(groups)
     for g, group in enumerate(groups):
         count = int((board.group_of_task == g).sum())
-        heads.append(rf"\multicolumn{{{count}}}{{c}}{{{escaped(group)}}}")
+        heads.append(rf"\multicolumn{{{count}}}{{c}}{{{for_latex(group)}}}")
         rules.append(rf"\cmidrule(lr){{{at}-{at + count - 1}}}")
         at += count
-    titles = [rf"\rotatebox{{90}}{{{escaped(board.tasks[t].title)}}}" for t in columns]
+    titles = [rf"\rotatebox{{90}}{{{for_latex(board.tasks[t].title)}}}" for t in columns]
     values = np.column_stack([summary.mean, summary.group_means, summary.petl_mean, board.scores()[:, columns]])
     best = [_best(values[:, i]) for i in range(values.shape[1])]
     body = []
     for b in rows:
         cells = [_score(value, value == top) for value, top in zip(values[b], best, strict=True)]
-        body.append([escaped(board.backbones[b].name), *cells])
+        body.append([for_latex(board.backbones[b].name), *cells])
     lines = [
         r"% Needs \usepackage{booktabs,graphicx,textcomp} and \usepackage[T1]{fontenc}.",
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{escaped(caption(board), 400)}. Best in bold.}}",
+        rf"\caption{{{for_latex(caption(board), 400)}. Best in bold.}}",
         r"\setlength{\tabcolsep}{3pt}",
         rf"\begin{{tabular}}{{l{'r' * (width - 1)}}}",
         r"\toprule",
         " & ".join([*[""] * (3 + len(groups)), *heads]) + r" \\",
         " ".join(rules),
-        " & ".join(["backbone", "mean", *map(escaped, groups), "mean of groups", *titles]) + r" \\",
+        " & ".join(["backbone", "mean", *map(for_latex, groups), "mean of groups", *titles]) + r" \\",
         r"\midrule",
         *(" & ".join(cells) + r" \\" for cells in body),
     ]
@@ -90,7 +62,7 @@ def write(board: Board, summary: Summary, path: Path, references: Sequence[Refer
             given: list[float | None] = [reference.mean, *(reference.group_means.get(group) for group in groups), None]
             given += [reference.accuracy.get(board.tasks[t].name) for t in columns]
             cells = ["--" if value is None else rounded(value, 2) for value in given]
-            lines.append(" & ".join([rf"\emph{{{escaped(reference.model)}}}", *cells]) + r" \\")
+            lines.append(" & ".join([rf"\emph{{{for_latex(reference.model)}}}", *cells]) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
     with storage_errors(path.parent, "writing a leaderboard"):
         write_atomically(path, ("\n".join(lines) + "\n").encode("utf-8", "replace"))

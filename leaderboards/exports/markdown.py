@@ -15,20 +15,12 @@ from leaderboards.board.board import Board
 from leaderboards.board.rounding import rounded
 from leaderboards.board.summary import Summary
 from leaderboards.exports.rows import order
-from leaderboards.exports.spreadsheet import printable, shortened
+from leaderboards.text import for_markdown
+from vtab_harness.cli.plain_text import plain
 from vtab_harness.sweep.store import storage_errors, write_atomically
 
 if TYPE_CHECKING:
     from leaderboards.published import Reference
-
-NAME_LENGTH = 80
-_SPECIAL = re.compile(r"([\\`*_{}\[\]#!|~$^:])")
-
-
-def escaped(text: str, length: int = NAME_LENGTH) -> str:
-    """Returns text that Markdown shows as it is: no markup, no HTML, one line, one cell."""
-    plain = shortened(printable(text).strip(), length)
-    return _SPECIAL.sub(r"\\\1", plain).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def fenced(text: str) -> str:
@@ -65,9 +57,9 @@ def write(board: Board, summary: Summary, path: Path, references: Sequence[Refer
     rows = order(summary, board)
     level = f"{100 * summary.confidence:g} %"
     parts = [
-        f"# {escaped(board.suite)}, {escaped(board.protocol)}",
-        f"{escaped(caption(board), 400)}. Intervals of {level} are over test examples and seeds; `vtab compare` tells "
-        "two backbones apart.",
+        f"# {for_markdown(board.suite)}, {for_markdown(board.protocol)}",
+        f"{for_markdown(caption(board), 400)}. Intervals of {level} are over test examples and seeds; `vtab compare` "
+        "tells two backbones apart.",
         _means(board, summary, rows),
         "## Tasks",
         _tasks(board, summary, rows),
@@ -94,7 +86,7 @@ def _means(board: Board, summary: Summary, rows: NDArray[np.intp]) -> str:
         lines.append(
             [
                 _rank(summary, int(b)),
-                escaped(row.name),
+                for_markdown(row.name),
                 cells[0],
                 interval,
                 *cells[1:],
@@ -111,30 +103,30 @@ def _tasks(board: Board, summary: Summary, rows: NDArray[np.intp]) -> str:
     best = [_best(scores[:, t]) for t in range(len(board.tasks))]
     lines = [
         [
-            escaped(board.backbones[b].name),
+            for_markdown(board.backbones[b].name),
             *(score(value, value == top) for value, top in zip(scores[b], best, strict=True)),
         ]
         for b in rows
     ]
-    return table(["backbone", *(escaped(task.title) for task in board.tasks)], lines, left=1)
+    return table(["backbone", *(for_markdown(task.title) for task in board.tasks)], lines, left=1)
 
 
 def _references(board: Board, references: Sequence[Reference]) -> list[str]:
     if not references:
         return []
-    header = ["published", "mean", *board.groups, *(escaped(task.title) for task in board.tasks), "vintage", "how"]
+    header = ["published", "mean", *board.groups, *(for_markdown(task.title) for task in board.tasks), "vintage", "how"]
 
     def given(value: float | None) -> str:
         return "–" if value is None else rounded(value, 2)
 
     lines = [
         [
-            escaped(reference.model),
+            for_markdown(reference.model),
             given(reference.mean),
             *(given(reference.group_means.get(group)) for group in board.groups),
             *(given(reference.accuracy.get(task.name)) for task in board.tasks),
-            escaped(reference.vintage),
-            escaped(reference.how),
+            for_markdown(reference.vintage),
+            for_markdown(reference.how),
         ]
         for reference in references
     ]
@@ -148,8 +140,8 @@ def _incomplete(board: Board, summary: Summary, rows: NDArray[np.intp]) -> list[
         return []
     parts = ["## Incomplete", "Without every task there is no mean. These commands finish them:"]
     for b in left:
-        tasks = ", ".join(escaped(name) for name in summary.missing[b])
-        parts += [f"{escaped(board.backbones[b].name)} lacks {tasks}.", fenced(printable(summary.commands[b]))]
+        tasks = ", ".join(for_markdown(name) for name in summary.missing[b])
+        parts += [f"{for_markdown(board.backbones[b].name)} lacks {tasks}.", fenced(plain(summary.commands[b]))]
     return parts
 
 
@@ -159,11 +151,11 @@ def _left_out(board: Board) -> list[str]:
     parts = ["## Left out", f"{len(board.left_out)} records are not in this table; `left_out.csv` names each."]
     # Reasons that name files are as many as the files.
     reasons = Counter(item.reason.partition(":")[0].partition(" /")[0] for item in board.left_out)
-    lines = [[escaped(reason, 160), str(count)] for reason, count in reasons.most_common(20)]
+    lines = [[for_markdown(reason, 160), str(count)] for reason, count in reasons.most_common(20)]
     parts.append(table(["reason", "records"], lines, left=1))
     for item in board.duplicates[:50]:
-        where = ", ".join(escaped(path, 200) for path in item.paths)
-        parts.append(f"Disagree on {escaped(item.task)}, seed {item.seed}: {where}.")
+        where = ", ".join(for_markdown(path, 200) for path in item.paths)
+        parts.append(f"Disagree on {for_markdown(item.task)}, seed {item.seed}: {where}.")
     return parts
 
 

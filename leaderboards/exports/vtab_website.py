@@ -16,8 +16,8 @@ from leaderboards.board.rounding import DECIMALS
 from leaderboards.board.summary import Summary
 from leaderboards.exports.csv import write_rows
 from leaderboards.exports.rows import order
-from leaderboards.exports.spreadsheet import cell
 from leaderboards.records.record import read_search
+from leaderboards.text import for_csv
 
 METADATA = ("model", "architecture", "hyper_sweep_size", "preprocessing")
 
@@ -40,7 +40,7 @@ def write(board: Board, summary: Summary, path: Path) -> Path:
             f"resize({height})" if height == width else f"resize({height}x{width})",
         ]
         accuracies = ["" if np.isnan(score) else score for score in scores[b, columns].tolist()]
-        rows.append([cell(value) for value in (row.name, *accuracies, *values)])
+        rows.append([for_csv(value) for value in (row.name, *accuracies, *values)])
     blank = ["method", *[""] * (len(second) - 1)]
     return write_rows(path, first, [second, blank, *rows])
 

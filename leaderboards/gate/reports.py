@@ -5,7 +5,8 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 from leaderboards.gate.check import BackboneCheck, GateReport, TaskChange
-from leaderboards.text import markdown, plain, shortened, xml_text
+from leaderboards.text import for_github, for_xml, shortened
+from vtab_harness.cli.plain_text import plain
 
 _SIGNS = {"ok": "✅ ok", "worse": "❌ worse", "cannot tell": "⚠️ cannot tell"}
 
@@ -52,9 +53,9 @@ def as_markdown(report: GateReport) -> str:
     lines = [
         "### vtab gate",
         "",
-        markdown(headline(report)),
+        for_github(headline(report)),
         "",
-        f"Suite {markdown(suite)}, protocol {markdown(report.protocol)}. Accuracies in %, changes in points with "
+        f"Suite {for_github(suite)}, protocol {for_github(report.protocol)}. Accuracies in %, changes in points with "
         f"{100 * report.confidence:g} % intervals, paired on the test examples.",
         "",
         "| | backbone | baseline | now | change | p | weights |",
@@ -65,13 +66,15 @@ def as_markdown(report: GateReport) -> str:
         cells = ["", "", "", ""]
         if b.whole is not None and b.before is not None and b.now is not None and b.p is not None:
             cells = [f"{100 * b.before:.2f}", f"{100 * b.now:.2f}", _interval(b, report), _p(b.p)[2:]]
-        lines.append(f"| {_SIGNS[b.verdict]} | {markdown(shortened(b.spec, 120))} | {' | '.join(cells)} | {weights} |")
+        lines.append(
+            f"| {_SIGNS[b.verdict]} | {for_github(shortened(b.spec, 120))} | {' | '.join(cells)} | {weights} |"
+        )
     reasons = [(b, reason) for b in report.backbones for reason in b.reasons]
     lines += [""] * bool(reasons)
-    lines += [f"- **{markdown(shortened(b.spec, 120))}**: {markdown(reason)}" for b, reason in reasons]
+    lines += [f"- **{for_github(shortened(b.spec, 120))}**: {for_github(reason)}" for b, reason in reasons]
     for b in report.backbones:
         if b.tasks:
-            lines += ["", f"<details><summary>Tasks of {markdown(shortened(b.spec, 120))}</summary>", ""]
+            lines += ["", f"<details><summary>Tasks of {for_github(shortened(b.spec, 120))}</summary>", ""]
             lines += [f"| task | baseline | now | change | predictions changed | p{' (Holm)' * report.per_task} |"]
             lines += ["|---|---:|---:|---:|---:|---:|"]
             lines += [_row(t, report) for t in b.tasks]
@@ -79,7 +82,7 @@ def as_markdown(report: GateReport) -> str:
     if report.others:
         lines += [
             "",
-            f"Not in the baseline, not checked: {', '.join(markdown(shortened(spec)) for spec in report.others)}.",
+            f"Not in the baseline, not checked: {', '.join(for_github(shortened(spec)) for spec in report.others)}.",
         ]
     return "\n".join(lines) + "\n"
 
@@ -123,7 +126,7 @@ def _interval(item: BackboneCheck | TaskChange, report: GateReport) -> str:
 
 def _row(t: TaskChange, report: GateReport) -> str:
     cells = (f"{100 * t.before:.2f}", f"{100 * t.now:.2f}", _interval(t, report), f"{100 * t.changed:.1f} %")
-    return f"| {markdown(t.title)} | {' | '.join(cells)} | {_p(t.p)[2:]} |"
+    return f"| {for_github(t.title)} | {' | '.join(cells)} | {_p(t.p)[2:]} |"
 
 
 def as_junit(report: GateReport) -> bytes:
@@ -151,11 +154,11 @@ def as_junit(report: GateReport) -> bytes:
 
 def _case(suite: ElementTree.Element, classname: str, name: str, verdict: str, reason: str, facts: str) -> None:
     # Line breaks would survive in an attribute as references, which few readers expect in a name.
-    names = {"classname": xml_text(plain(classname)), "name": xml_text(plain(name)), "time": "0"}
+    names = {"classname": for_xml(plain(classname)), "name": for_xml(plain(name)), "time": "0"}
     case = ElementTree.SubElement(suite, "testcase", names)
     tag = {"worse": "failure", "cannot tell": "error"}.get(verdict)
     if tag is not None:
-        found = ElementTree.SubElement(case, tag, message=xml_text(plain(reason or verdict)), type=verdict)
-        found.text = xml_text("\n".join(filter(None, (reason, facts))))
+        found = ElementTree.SubElement(case, tag, message=for_xml(plain(reason or verdict)), type=verdict)
+        found.text = for_xml("\n".join(filter(None, (reason, facts))))
     elif facts:
-        ElementTree.SubElement(case, "system-out").text = xml_text(facts)
+        ElementTree.SubElement(case, "system-out").text = for_xml(facts)

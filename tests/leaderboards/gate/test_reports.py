@@ -4,15 +4,13 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from made_boards import HARMFUL, write_record, write_records
 
-from leaderboards import text as escaping
 from leaderboards.gate import reports
 from leaderboards.gate.baseline import make_baseline
 from leaderboards.gate.check import GateReport, check
 from leaderboards.records.runs import read_runs
+from vtab_harness.cli.plain_text import plain
 
 pytest_plugins = ["pytester"]
 TASKS = ("mini_digits", "mini_count")
@@ -76,7 +74,7 @@ def test_junit_is_what_pytest_consumers_read(report: GateReport) -> None:
     assert suite is not None
     cases = suite.findall("testcase")
     assert len(cases) == len(HARMFUL)
-    assert {case.get("name") for case in cases} == {escaping.plain(name) for name in HARMFUL}
+    assert {case.get("name") for case in cases} == {plain(name) for name in HARMFUL}
     counts = {name: suite.get(name) for name in ("tests", "failures", "errors", "skipped")}
     assert counts == {"tests": "7", "failures": "2", "errors": "1", "skipped": "0"}
     assert len(suite.findall("testcase/failure")) == 2
@@ -95,24 +93,3 @@ def test_junit_of_pytest_has_the_same_elements_and_attributes(report: GateReport
     known["failure"].add("type")
     for element in ours.iter():
         assert set(element.attrib) <= known[element.tag]
-
-
-@given(st.text(max_size=60))
-def test_any_name_is_harmless(name: str) -> None:
-    line = escaping.plain(name)
-    assert len(line.splitlines()) <= 1 or line.splitlines() == [line]
-    line.encode()
-    assert len(escaping.shortened(name, 20)) <= 20
-    escaped = escaping.markdown(name)
-    assert not set("<>|`*_[]\\@$~!\"'") & set(escaped)
-    element = ElementTree.Element("a", b=escaping.xml_text(name))
-    element.text = escaping.xml_text(name)
-    ElementTree.fromstring(ElementTree.tostring(element))
-
-
-def test_markdown_renders_back_to_the_name() -> None:
-    import html
-
-    for name in HARMFUL:
-        assert html.unescape(escaping.markdown(name)) == escaping.plain(name)
-    assert "://" not in escaping.markdown("see https://example.org")
