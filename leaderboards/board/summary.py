@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import trim_mean
 
 from leaderboards.board.board import Board
 from leaderboards.statistics.bootstrap import bootstrap_means, percentile_interval
-from leaderboards.statistics.interquartile import interquartile_mean
 from leaderboards.statistics.ranks import rank_intervals, ranks
 from leaderboards.statistics.single_tasks import task_intervals
 
@@ -33,7 +33,8 @@ class Summary:
         group_low: float64 (B, G).
         group_high: float64 (B, G).
         petl_mean: float64 (B,), mean of the group means, as papers on parameter-efficient tuning report.
-        interquartile_mean: float64 (B,), mean of the middle half of the tasks.
+        interquartile_mean: float64 (B,), mean without the lowest and the highest quarter of the tasks, each rounded
+            down (of 19, the 11 in the middle): as robust as the median, and less noisy (Agarwal et al., NeurIPS 2021).
         rank: float64 (B,), by `mean`, 1 is best; equal means share the better rank.
         rank_low: float64 (B,), best rank that the interval holds.
         rank_high: float64 (B,), worst.
@@ -90,6 +91,9 @@ def summarise(board: Board, draws: int = DRAWS, confidence: float = 0.95, seed: 
     mean_low, mean_high, rank_low, rank_high = (np.full(size, np.nan) for _ in range(4))
     group_low, group_high = (np.full((size, number), np.nan) for _ in range(2))
     rows = np.flatnonzero(complete)
+    interquartile_mean = np.full(size, np.nan)
+    if len(rows):
+        interquartile_mean[rows] = trim_mean(scores[rows], 0.25, axis=1)
     if len(rows) and draws:
         drawn = bootstrap_means(
             board.correct[rows],
@@ -113,7 +117,7 @@ def summarise(board: Board, draws: int = DRAWS, confidence: float = 0.95, seed: 
         group_low=group_low,
         group_high=group_high,
         petl_mean=group_means.mean(axis=1),
-        interquartile_mean=interquartile_mean(whole, axis=1),
+        interquartile_mean=interquartile_mean,
         rank=ranks(mean),
         rank_low=rank_low,
         rank_high=rank_high,

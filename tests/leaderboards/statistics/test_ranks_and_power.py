@@ -1,12 +1,11 @@
-"""Ranks, their intervals, and the interquartile mean against loops and SciPy."""
+"""Ranks and their intervals against loops and SciPy."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import norm, trim_mean
+from scipy.stats import norm
 
-from leaderboards.statistics.interquartile import interquartile_mean
 from leaderboards.statistics.power import smallest_detectable
 from leaderboards.statistics.ranks import rank_intervals, ranks
 
@@ -37,17 +36,6 @@ def test_equal_backbones_hold_all_the_ranks_that_they_share() -> None:
     better, worse = np.random.default_rng(0).normal([[1.0], [0.0]], 0.01, (2, 500))
     low, high = rank_intervals(np.stack([worse, better, better, worse, better], axis=1))
     assert (low.tolist(), high.tolist()) == ([4, 1, 1, 4, 1], [5, 3, 3, 5, 3])
-
-
-@given(st.integers(1, 40), st.integers(0, 5))
-def test_interquartile_mean_is_the_quarter_trimmed_mean(count: int, seed: int) -> None:
-    values = np.random.default_rng(seed).random((3, count))
-    np.testing.assert_allclose(interquartile_mean(values), trim_mean(values, 0.25, axis=1))
-
-
-def test_interquartile_mean_of_an_incomplete_row_is_empty() -> None:
-    found = interquartile_mean(np.array([[1.0, np.nan, 3.0, 4.0, 5.0], [1.0, 2.0, 3.0, 4.0, 5.0]]))
-    np.testing.assert_array_equal(found, [np.nan, 3.0])
 
 
 @pytest.mark.parametrize("power", [0.5, 0.8, 0.95])
