@@ -7,10 +7,11 @@ structures are built by huggingface_hub, so that they are what the Hub reads.
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from leaderboards.board.board import Board
 from leaderboards.board.summary import Summary
@@ -39,10 +40,10 @@ def write(board: Board, summary: Summary, folder: Path, benchmark: str | None = 
             if summary.missing[b]:
                 continue
             values = [float(summary.mean[b]), *scores[b].tolist()]
-            name = _scalar(shortened(row.name, 96))
+            name = as_scalar(shortened(row.name, 96))
             parts = (
-                ("model-index.yaml", index, [name, *(_scalar(round(value, 6)) for value in values)]),
-                (f"eval_results/{board.suite}.yaml", entries, ["", *(_scalar(round(100 * v, 4)) for v in values)]),
+                ("model-index.yaml", index, [name, *(f"{value:.6f}" for value in values)]),
+                (f"eval_results/{board.suite}.yaml", entries, ["", *(f"{100 * value:.4f}" for value in values)]),
             )
             for file, template, filled in parts:
                 path = folder / row.key / file
@@ -52,13 +53,15 @@ def write(board: Board, summary: Summary, folder: Path, benchmark: str | None = 
     return files
 
 
-_HOLE = re.compile(r'"<(\d+)>"')
+_HOLE = re.compile(r"(?<=: )<(\d+)>$", re.MULTILINE)
+_WIDTH = 1 << 20
+"""PyYAML breaks longer lines."""
 
 
 def _templates(board: Board, dataset: str) -> tuple[list[str], list[str]]:
     """Returns both files as YAML with holes: number 0 for the name, then the mean and the tasks.
 
-    Backbones differ in nothing else, and building the structures for each would take longer than all other tables.
+    Backbones differ in nothing else, and PyYAML would take 9 seconds for a thousand of them.
     """
     from huggingface_hub import EvalResult, EvalResultEntry, eval_result_entries_to_yaml
     from huggingface_hub.repocard_data import eval_results_to_model_index
@@ -84,8 +87,12 @@ def _templates(board: Board, dataset: str) -> tuple[list[str], list[str]]:
         EvalResultEntry(dataset_id=dataset, task_id=name, value=f"<{number}>", date=board.date, notes=note)
         for number, (name, _) in enumerate(named, 1)
     ]
-    index = as_yaml({"model-index": eval_results_to_model_index("<0>", results)})
-    return _HOLE.split(index), _HOLE.split(as_yaml(eval_result_entries_to_yaml(entries)))
+    index = {"model-index": eval_results_to_model_index("<0>", results)}
+    return _template(index), _template(eval_result_entries_to_yaml(entries))
+
+
+def _template(value: Any) -> list[str]:
+    return _HOLE.split(yaml.safe_dump(value, sort_keys=False, width=_WIDTH))
 
 
 def _fill(template: list[str], values: list[str]) -> str:
@@ -93,35 +100,6 @@ def _fill(template: list[str], values: list[str]) -> str:
     return "".join(values[int(part)] if i % 2 else part for i, part in enumerate(template))
 
 
-def as_yaml(value: Any, indent: str = "") -> str:
-    """Returns plain values as YAML.
-
-    PyYAML would take seconds for a thousand backbones. Text is written as JSON strings, which every YAML reader takes
-    for quoted text, whatever it holds.
-    """
-    if not value:
-        return f"{indent}{_scalar(value)}\n"
-    if isinstance(value, dict):
-        return "".join(f"{indent}{key}:{_inner(child, indent)}" for key, child in value.items())
-    if isinstance(value, list):
-        return "".join(f"{indent}- {as_yaml(child, indent + '  ').lstrip()}" for child in value)
-    return f"{indent}{_scalar(value)}\n"
-
-
-def _inner(value: Any, indent: str) -> str:
-    if isinstance(value, dict | list) and value:
-        return "\n" + as_yaml(value, indent + "  ")
-    return f" {_scalar(value)}\n"
-
-
-def _scalar(value: Any) -> str:
-    if isinstance(value, float):
-        # Without a point, YAML 1.1 reads 2e-05 as text.
-        return f"{value:.10f}"
-    if isinstance(value, str) and not value.isascii():
-        # JSON would write an emoji as two halves, which YAML does not join.
-        marks = (
-            json.dumps(character)[1:-1] if character.isascii() else f"\\U{ord(character):08x}" for character in value
-        )
-        return f'"{"".join(marks)}"'
-    return json.dumps(value)
+def as_scalar(text: str) -> str:
+    """Returns text as YAML that fits a hole: one line, quoted, in ASCII."""
+    return str(yaml.safe_dump(text, default_style='"', width=_WIDTH)).rstrip("\n")

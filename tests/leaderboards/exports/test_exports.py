@@ -12,7 +12,7 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 from huggingface_hub._eval_results import parse_eval_result_entries
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from made_boards import HARMFUL, made_board, with_holes, write_records
 
@@ -21,9 +21,10 @@ from leaderboards.board.board import Board, LeftOut
 from leaderboards.board.summary import Summary, summarise
 from leaderboards.exports import csv as exported_csv
 from leaderboards.exports import markdown, vtab_website
-from leaderboards.exports.hugging_face import as_yaml
+from leaderboards.exports.hugging_face import as_scalar
 from leaderboards.exports.rows import leaderboard_columns, order
 from leaderboards.published import beside
+from leaderboards.text import shortened
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +155,7 @@ def test_the_hub_reads_both_its_files(board: Board, summary: Summary, written: P
         folder = written / "hugging_face" / row.key
         card = ModelCard(f"---\n{(folder / 'model-index.yaml').read_text()}---\n# A model\n")
         values = {result.dataset_config: result.metric_value for result in card.data.eval_results}
+        assert card.data.model_name == shortened(row.name, 96)
         assert values["mean"] == pytest.approx(summary.mean[b], abs=1e-6)
         assert values["dmlab"] == pytest.approx(board.scores()[b, 13], abs=1e-6)
         entries = parse_eval_result_entries(yaml.safe_load((folder / "eval_results" / "vtab-1k.yaml").read_text()))
@@ -163,29 +165,11 @@ def test_the_hub_reads_both_its_files(board: Board, summary: Summary, written: P
         assert "linear-v1" in entries[0].notes
 
 
-plain = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(0, 100).map(lambda x: round(x, 6))
-    | st.text(st.characters(codec="utf-8")),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.text("abc-", min_size=1, max_size=3).map(lambda t: f"k{t}"), inner, max_size=3)
-    ),
-    max_leaves=8,
-)
-
-
-@settings(max_examples=30, deadline=None)
-@given(
-    st.lists(
-        st.dictionaries(st.text("abc_", min_size=1, max_size=4).map(lambda text: f"k{text}"), plain, min_size=1),
-        min_size=1,
-    )
-)
-def test_our_yaml_reads_back(value: list[dict]) -> None:
-    assert yaml.safe_load(as_yaml(value)) == value
+@given(st.text())
+def test_any_name_reads_back_from_our_yaml(name: str) -> None:
+    line = as_scalar(shortened(name))
+    assert "\n" not in line
+    assert yaml.safe_load(f"name: {line}\nafter: 1") == {"name": shortened(name), "after": 1}
 
 
 def test_markdown_cells_hold_no_markup(board: Board, written: Path) -> None:
