@@ -1,14 +1,15 @@
 """One typed, lazy registry for every kind of thing that can be named on the command line.
 
 Built-in names map to ``module:attribute`` and are imported on use. Plugins announce theirs in the entry-point group
-``vtab_harness.<kind>``; reading the announcement imports nothing.
+``vtab_harness.<kind>``; reading the announcement imports nothing. A running program adds its own with `register`.
 """
 
 from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, is_dataclass
 from functools import cached_property
 from importlib import metadata
@@ -24,14 +25,16 @@ from vtab_harness.api.tasks import Suite, Task
 
 T = TypeVar("T")
 HARNESS = "vtab-harness"
+HERE = "this process"
+"""Who owns what a running program has registered itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A name, where its object is, and which distribution owns it."""
+    """A name, where its object is (None: in memory only), and which distribution owns it."""
 
     name: str
-    target: str
+    target: str | None
     owner: str
 
 
@@ -55,6 +58,7 @@ class Registry(Generic[T]):
         self._contract = contract
         self._called = called
         self._loaded: dict[str, T] = {}
+        self._registered: set[str] = set()
 
     @cached_property
     def _entries(self) -> dict[str, list[Entry]]:
@@ -77,6 +81,70 @@ class Registry(Generic[T]):
         """Returns the distribution that a name belongs to; those that claim it, where several do."""
         return " and ".join(entry.owner for entry in self._entries[name])
 
+    def register(self, name: str, found: T | str, owner: str = HERE) -> None:
+        """Makes a name known to this process, until it ends or the name is unregistered.
+
+        Args:
+            name: What it is to be called.
+            found: The object (the class, for protocols and executors), checked at once; or ``module:attribute``, which
+                is imported and checked on use, as a plugin's is.
+            owner: Who answers for it in messages.
+
+        Raises:
+            PluginError: The name is taken, or the object is not of this kind.
+        """
+        if name in self._entries:
+            raise PluginError(
+                f"The {self.kind} {name!r} cannot be registered: {self.owner(name)} owns that name.",
+                "Take another name, or unregister it first if it is your own.",
+            )
+        entry = Entry(name, found if isinstance(found, str) else None, owner)
+        self._entries[name] = [entry]
+        self._registered.add(name)
+        if not isinstance(found, str):
+            try:
+                self._loaded[name] = self._accepted(found, self._broken(found, name), entry)
+            except BaseException:
+                self.unregister(name)
+                raise
+
+    def unregister(self, name: str) -> None:
+        """Forgets a name that this process has registered.
+
+        Raises:
+            UnknownNameError: There is no such name.
+            PluginError: It belongs to an installed distribution.
+        """
+        if name not in self._registered:
+            owner = self._entry(name).owner
+            raise PluginError(f"The {self.kind} {name!r} belongs to {owner} and was not registered by this process.")
+        self._registered.discard(name)
+        self._loaded.pop(name, None)
+        del self._entries[name]
+
+    @contextmanager
+    def registered(self, name: str, found: T | str, owner: str = HERE) -> Iterator[None]:
+        """Inside, a name is known; see `register`."""
+        self.register(name, found, owner)
+        try:
+            yield
+        finally:
+            self.unregister(name)
+
+    def here(self) -> list[Entry]:
+        """Returns what this process has registered: plain data, for another process to `take_over`."""
+        return [self._entries[name][0] for name in self._entries if name in self._registered]
+
+    def take_over(self, entries: Iterable[Entry]) -> None:
+        """Makes known what another process has registered; what is known here already stays.
+
+        An object in that process's memory is known by name only, and an error where it is used.
+        """
+        for entry in entries:
+            if entry.name not in self._entries:
+                self._entries[entry.name] = [entry]
+                self._registered.add(entry.name)
+
     def _entry(self, name: str) -> Entry:
         entries = self._entries.get(name)
         if not entries:
@@ -98,6 +166,11 @@ class Registry(Generic[T]):
         return self._loaded[name]
 
     def _load(self, entry: Entry) -> T:
+        if entry.target is None:
+            raise PluginError(
+                f"The {self.kind} {entry.name!r} is an object in the memory of another process, which registered it.",
+                "Register it as 'module:attribute', announce it in a plugin, or use the executor 'local'.",
+            )
         module, _, attribute = entry.target.partition(":")
         try:
             found: object = importlib.import_module(module)
@@ -115,9 +188,12 @@ class Registry(Generic[T]):
                 f"{type(error).__name__}: {error}",
                 f"Reinstall or uninstall {entry.owner}.",
             ) from error
+        return self._accepted(found, broken, entry)
+
+    def _accepted(self, found: object, broken: str | None, entry: Entry) -> T:
         if broken is not None:
             raise PluginError(
-                f"{entry.target} of {entry.owner} is not a {self.kind}: {broken}.",
+                f"{entry.target or repr(entry.name)} of {entry.owner} is not a {self.kind}: {broken}.",
                 f"See CONTRIBUTING.md on how to add a {self.kind}, and vtab_harness.testing for checks.",
             )
         return cast("T", found)
@@ -148,18 +224,6 @@ class Registry(Generic[T]):
                 warnings.warn(str(error), stacklevel=2)
 
 
-@dataclass(frozen=True)
-class _Kinds:
-    """All registries, by the plural noun that ``vtab list`` takes."""
-
-    backbones: Registry[BackboneSource]
-    tasks: Registry[Task]
-    suites: Registry[Suite]
-    protocols: Registry[Callable[..., EvaluationProtocol]]
-    pretrainers: Registry[Pretrainer]
-    executors: Registry[Callable[[], Executor]]
-
-
 def _broken_pretrainer(found: Pretrainer) -> str | None:
     if not is_settings(found.settings):
         return f"its settings are {found.settings!r}, not an instance of a frozen dataclass"
@@ -182,7 +246,77 @@ protocols: Registry[Callable[..., EvaluationProtocol]] = _registry(
 )
 pretrainers: Registry[Pretrainer] = _registry("pretrainer", "pretrainers", Pretrainer)
 executors: Registry[Callable[[], Executor]] = _registry("executor", "executors", Executor, called=True)
-KINDS = _Kinds(backbones, tasks, suites, protocols, pretrainers, executors)
+KINDS: dict[str, Registry[Any]] = {
+    "backbones": backbones,
+    "tasks": tasks,
+    "suites": suites,
+    "protocols": protocols,
+    "pretrainers": pretrainers,
+    "executors": executors,
+}
+"""All registries, by the plural noun that ``vtab list`` takes."""
+
+
+def of_kind(kind: str) -> Registry[Any]:
+    """Returns the registry of a kind: backbones, tasks, suites, protocols, pretrainers or executors.
+
+    Raises:
+        UnknownNameError: There is no such kind.
+    """
+    if kind not in KINDS:
+        raise unknown_name("kind", kind, list(KINDS))
+    return KINDS[kind]
+
+
+def register(kind: str, name: str, found: object) -> None:
+    """Makes a task, protocol and so on known by name to this process, as a plugin does to all.
+
+    Sweeps find it where they run in this process. The executor ``devices`` tells its processes of what is registered as
+    ``module:attribute``; an object in memory is a clear error there. For lasting use announce it in a plugin.
+
+    Args:
+        kind: backbones, tasks, suites, protocols, pretrainers or executors.
+        name: What it is to be called.
+        found: The object (the class, for protocols and executors), checked at once; or ``module:attribute``.
+
+    Raises:
+        UnknownNameError: There is no such kind.
+        PluginError: The name is taken, or the object is not of this kind.
+
+    Example:
+        >>> import vtab_harness
+        >>> from vtab_harness.api.tasks import Suite
+        >>> digits = Suite("digits", "1", ("mini_digits", "svhn"), "Handwritten and photographed digits.")
+        >>> vtab_harness.register("suites", "digits", digits)
+        >>> vtab_harness.register("suites", "digits", digits)
+        Traceback (most recent call last):
+            ...
+        vtab_harness.api.errors.PluginError: The suite 'digits' cannot be registered: this process owns that name.
+        Take another name, or unregister it first if it is your own.
+        >>> vtab_harness.unregister("suites", "digits")
+    """
+    of_kind(kind).register(name, found)
+
+
+def unregister(kind: str, name: str) -> None:
+    """Forgets what `register` has made known.
+
+    Raises:
+        UnknownNameError: There is no such kind or name.
+        PluginError: The name belongs to an installed distribution.
+    """
+    of_kind(kind).unregister(name)
+
+
+def registered_here() -> dict[str, list[Entry]]:
+    """Returns by kind what this process has registered itself: plain data, to `take_over` in another process."""
+    return {kind: names.here() for kind, names in KINDS.items()}
+
+
+def take_over(registered: Mapping[str, Iterable[Entry]]) -> None:
+    """Makes known what the process that started this one has registered."""
+    for kind, entries in registered.items():
+        of_kind(kind).take_over(entries)
 
 
 def pretrainer_families() -> list[str]:

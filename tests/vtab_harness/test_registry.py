@@ -1,15 +1,19 @@
 """The registry, with a plugin package that is really installed by pip."""
 
+import doctest
 import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
+from pkgutil import resolve_name
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+import vtab_harness
 from vtab_harness import registry
 from vtab_harness.api.backbones import BackboneSource
 from vtab_harness.api.errors import PluginError, UnknownNameError
@@ -17,7 +21,7 @@ from vtab_harness.api.executors import Executor
 from vtab_harness.api.pretrainers import Pretrainer
 from vtab_harness.api.protocols import EvaluationProtocol
 from vtab_harness.api.tasks import Suite, Task
-from vtab_harness.registry import Entry, Registry
+from vtab_harness.registry import Registry
 from vtab_plugin_example.pretrainers import NoTrainingSettings
 
 PLUGIN = Path(__file__).parents[1] / "plugin_package"
@@ -83,9 +87,13 @@ def test_unknown_name_lists_the_nearest() -> None:
         registry.tasks.get("mini_digit")
 
 
-def test_two_owners_of_one_name_are_both_named() -> None:
-    names: Registry[object] = Registry("task", "no.such.group", {"a": "json:dumps"})
-    names._entries["a"].append(Entry("a", "other:thing", "some-plugin"))
+def test_two_owners_of_one_name_are_both_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    announced = tmp_path / "some_plugin-1.dist-info"
+    announced.mkdir()
+    (announced / "METADATA").write_text("Metadata-Version: 2.1\nName: some-plugin\nVersion: 1\n")
+    (announced / "entry_points.txt").write_text("[a.group.of.its.own]\na = other:thing\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    names: Registry[object] = Registry("task", "a.group.of.its.own", {"a": "json:dumps"})
     with pytest.raises(PluginError, match=r"vtab-harness .*json:dumps.* and some-plugin .*other:thing"):
         names.get("a")
 
@@ -115,6 +123,11 @@ def test_wrong_type_is_refused_with_its_owner(
     names: Registry[object] = Registry(kind, "no.such.group", {name: target}, contract, called)
     with pytest.raises(PluginError, match=f"vtab-harness is not a {kind}: .*{broken}"):
         names.get(name)
+    # The same object, registered by a running program.
+    empty: Registry[object] = Registry(kind, "no.such.group", {}, contract, called)
+    with pytest.raises(PluginError, match=f"'{name}' of a notebook is not a {kind}: .*{broken}"):
+        empty.register(name, resolve_name(target), "a notebook")
+    assert empty.names() == []
 
 
 class Unfrozen:
@@ -159,6 +172,63 @@ def test_missing_attribute_is_an_error_of_the_plugin() -> None:
         names.get("a")
 
 
+def test_what_a_program_registers_is_known_until_it_is_unregistered() -> None:
+    suite = Suite("digits", "1", ("mini_digits",), "")
+    vtab_harness.register("suites", "digits", suite)
+    assert registry.suites.get("digits") is suite
+    assert registry.suites.owner("digits") == "this process"
+    assert list(registry.suites.names())[-1] == "digits"
+    with pytest.raises(PluginError, match="'digits' cannot be registered: this process owns that name"):
+        vtab_harness.register("suites", "digits", suite)
+    vtab_harness.unregister("suites", "digits")
+    with pytest.raises(UnknownNameError, match="'digits'"):
+        registry.suites.get("digits")
+    with pytest.raises(UnknownNameError, match="'digits'"):
+        vtab_harness.unregister("suites", "digits")
+
+
+def test_a_name_of_the_harness_can_be_neither_taken_nor_taken_away() -> None:
+    mini = registry.suites.get("mini")
+    with pytest.raises(PluginError, match="vtab-harness owns that name"):
+        vtab_harness.register("suites", "mini", mini)
+    with pytest.raises(PluginError, match="belongs to vtab-harness and was not registered by this process"):
+        vtab_harness.unregister("suites", "mini")
+    assert registry.suites.get("mini") is mini
+    with pytest.raises(UnknownNameError, match="Did you mean 'suites'"):
+        vtab_harness.register("suite", "other", mini)
+
+
+def test_a_place_is_imported_on_use_as_that_of_a_plugin() -> None:
+    with registry.tasks.registered("stripes", STRIPES):
+        assert registry.tasks.get("stripes") is resolve_name(STRIPES)
+    with (
+        registry.tasks.registered("other", STRIPES, "a notebook"),
+        pytest.raises(PluginError, match="STRIPES of a notebook is not a task: it calls itself 'stripes'"),
+    ):
+        registry.tasks.get("other")
+    assert not {"stripes", "other"} & set(registry.tasks.names())
+
+
+def test_another_process_knows_places_and_says_what_it_does_not_know() -> None:
+    suite = Suite("small", "1", ("mini_digits",), "")
+    with registry.tasks.registered("stripes", STRIPES), registry.suites.registered("small", suite):
+        told = pickle.loads(pickle.dumps(registry.registered_here()))
+        # What is known there already stays what it is.
+        registry.take_over(told)
+        assert registry.suites.get("small") is suite
+    registry.take_over(told)
+    assert registry.tasks.get("stripes") is resolve_name(STRIPES)
+    with pytest.raises(PluginError, match="suite 'small' is an object in the memory of another process"):
+        registry.suites.get("small")
+    registry.tasks.unregister("stripes")
+    registry.suites.unregister("small")
+
+
+def test_the_example_of_register_does_what_it_shows() -> None:
+    done = doctest.testmod(registry)
+    assert (done.failed, done.attempted) == (0, 6)
+
+
 def test_import_and_help_load_no_torch() -> None:
     code = "import sys, vtab_harness, vtab_harness.cli.main; print(sys.modules.keys() & {'torch', 'timm', 'numpy'})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -171,6 +241,6 @@ def test_import_and_help_load_no_torch() -> None:
 
 def test_every_builtin_name_can_be_loaded() -> None:
     for plural in ("backbones", "tasks", "suites", "protocols", "pretrainers", "executors"):
-        names = getattr(registry.KINDS, plural)
+        names = registry.of_kind(plural)
         for name in names.names():
             names.get(name)

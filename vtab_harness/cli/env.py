@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from vtab_harness.builtin import NAMES
 from vtab_harness.cli.app import app
 
 
@@ -24,8 +23,7 @@ def env(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     plugins = sorted(
         {
             f"{kind} {name} of {names.owner(name)}"
-            for kind in NAMES
-            for names in [getattr(registry.KINDS, kind)]
+            for kind, names in registry.KINDS.items()
             for name in names.names()
             if names.owner(name) != registry.HARNESS
         }

@@ -23,11 +23,9 @@ def list_(
 ) -> None:
     """List backbones, tasks, suites, protocols, pretrainers or executors, those of plugins among them."""
     from vtab_harness import registry
-    from vtab_harness.api.errors import unknown_name
 
-    if kind not in PLURALS:
-        raise unknown_name("kind", kind, list(PLURALS))
-    rows = list(_backbones(pattern)) if kind == "backbones" else list(_rows(kind, getattr(registry.KINDS, kind)))
+    names = registry.of_kind(kind)
+    rows = list(_backbones(pattern) if kind == "backbones" else _rows(kind, names))
     if pattern is not None and kind != "backbones":
         rows = [row for row in rows if _matches(row["name"], pattern)]
     if as_json:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import multiprocessing
 import queue
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 
+from vtab_harness import registry
 from vtab_harness.api.executors import Job, JobOutcome, outcome_of
 
 _device: str = "auto"
 
 
-def _take_device(devices: multiprocessing.Queue[str]) -> None:
+def _begin(devices: multiprocessing.Queue[str], registered: Mapping[str, list[registry.Entry]]) -> None:
     global _device
+    registry.take_over(registered)
     try:
         _device = devices.get(timeout=60)
     except queue.Empty:
@@ -43,7 +45,8 @@ class Devices:
     def run(self, jobs: Sequence[Job], work: Callable[[Job], JobOutcome]) -> Iterator[JobOutcome]:
         """Runs the jobs; outcomes arrive as they finish.
 
-        A process that is killed ends its job with an error, and those that were still waiting as well.
+        A process that is killed ends its job with an error, and those that were still waiting as well. What was
+        registered here as ``module:attribute`` is known to all of them; an object is an error of the jobs that use it.
         """
         devices = self._devices or _devices_of(jobs)
         # CUDA cannot be used in a forked process.
@@ -51,7 +54,8 @@ class Devices:
         waiting = context.Queue()
         for device in devices:
             waiting.put(device)
-        pool = ProcessPoolExecutor(len(devices), context, initializer=_take_device, initargs=(waiting,))
+        begin_with = (waiting, registry.registered_here())
+        pool = ProcessPoolExecutor(len(devices), context, initializer=_begin, initargs=begin_with)
         try:
             futures = {pool.submit(_on_own_device, work, job): job for job in jobs}
             for future in as_completed(futures):

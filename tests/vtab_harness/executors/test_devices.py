@@ -2,16 +2,19 @@
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from vtab_harness import registry
 from vtab_harness.api.executors import Job, JobOutcome
 from vtab_harness.executors.devices import Devices
 from vtab_harness.executors.local import Local
 from vtab_harness.sweep.job import run_job
 from vtab_harness.sweep.settings import SweepSettings
 from vtab_harness.sweep.store import Store
+from vtab_plugin_example.protocols import NearestMean
 
 
 def tell_device(job: Job) -> JobOutcome:
@@ -49,6 +52,25 @@ def test_a_killed_process_is_an_error_of_its_jobs_and_not_a_crash() -> None:
     outcomes = list(Devices(["cpu"]).run(jobs, die))
     assert len(outcomes) == 2
     assert all(o.error is not None and "Give the same command again" in o.error for o in outcomes)
+
+
+def test_what_was_registered_here_is_used_there_or_a_clear_error(
+    tmp_path: Path, cache: Path, small_backbone: str
+) -> None:
+    settings = SweepSettings(results=tmp_path, cache=cache, device="cpu")
+    nearest = replace(settings, protocol="nearest-mean")
+    with (
+        registry.tasks.registered("stripes", "vtab_plugin_example.tasks:STRIPES"),
+        registry.protocols.registered("nearest-mean", NearestMean),
+    ):
+        jobs = [Job(small_backbone, ("stripes",), replace(settings, protocol="knn")), Job(small_backbone, (), nearest)]
+        outcomes = {outcome.job.settings.protocol: outcome for outcome in Devices(["cpu"]).run(jobs, run_job)}
+    done, failed = outcomes["knn"], outcomes["nearest-mean"]
+    assert done.error is None
+    assert len(list(Store(tmp_path))) == 1
+    assert failed.error is not None
+    assert "'nearest-mean' is an object in the memory of another process" in failed.error
+    assert "module:attribute" in failed.error
 
 
 def test_results_equal_those_of_the_local_executor(tmp_path: Path, cache: Path, small_backbone: str) -> None:
