@@ -19,7 +19,6 @@ from vtab_harness.api.data import ImageSet, Slice
 from vtab_harness.api.executors import Job
 from vtab_harness.api.labels import Column
 from vtab_harness.api.tasks import Task
-from vtab_harness.registry import Entry
 from vtab_harness.backbones.loaded import load_backbone
 from vtab_harness.sweep.job import run_job
 from vtab_harness.sweep.settings import SweepSettings
@@ -50,8 +49,7 @@ def open_source(image_set, roots): return Source()
 
 IMAGES = ImageSet("large", "1", "large:open_source", {"train": 1000, "test": TEST}, {
     "train800": (Slice("train", 0, 800),), "val200": (Slice("train", 800, 1000),), "test": (Slice("test", 0, TEST),)})
-registry.tasks._entries["large"] = [Entry("large", "large:TASK", "benchmark")]
-registry.tasks._loaded["large"] = Task("large", "Large", "natural", IMAGES, Column("label"), 10)
+registry.tasks.register("large", Task("large", "Large", "natural", IMAGES, Column("label"), 10))
 
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 spec = "python:large:Wide"

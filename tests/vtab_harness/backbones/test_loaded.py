@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,11 +21,6 @@ from vtab_harness.backbones.loaded import contents, load_backbone, one_sweep
 from vtab_harness.backbones.weights import fingerprint
 
 NAME = "test_resnet"
-
-
-@pytest.fixture(autouse=True)
-def _nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loaded, "_kept", None)
 
 
 def save(folder: Path, seed: int, name: str = "model.safetensors", **config: object) -> None:
@@ -166,11 +161,10 @@ class CountingSource:
 
 
 @pytest.fixture
-def counting(monkeypatch: pytest.MonkeyPatch) -> CountingSource:
+def counting() -> Iterator[CountingSource]:
     source = CountingSource()
-    monkeypatch.setitem(registry.backbones._loaded, "counting", source)
-    monkeypatch.setattr(registry.backbones, "names", lambda: ["counting"])
-    return source
+    with registry.backbones.registered("counting", source):
+        yield source
 
 
 def test_a_source_that_cannot_name_its_files_loads_once_a_sweep(counting: CountingSource) -> None:

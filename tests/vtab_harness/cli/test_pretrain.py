@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,13 +56,12 @@ class Writer:
 
 
 @pytest.fixture
-def writer(monkeypatch: pytest.MonkeyPatch) -> Any:
-    entry = registry.Entry("writer", "nowhere", "a test")
-    monkeypatch.setitem(registry.pretrainers._entries, "writer", [entry])
-    monkeypatch.setitem(registry.pretrainers._loaded, "writer", Writer())  # type: ignore[arg-type]
+def writer() -> Iterator[None]:
+    with registry.pretrainers.registered("writer", Writer()):
+        yield
 
 
-def test_settings_from_file_and_options(tmp_path: Path, writer: Any) -> None:
+def test_settings_from_file_and_options(tmp_path: Path, writer: None) -> None:
     (tmp_path / "s.toml").write_text("lr = 0.25\nsteps = 9\n")
     arguments = ["pretrain", "writer", "--data", str(tmp_path), "--out", str(tmp_path / "run")]
     done = CliRunner().invoke(app, [*arguments, "--settings", str(tmp_path / "s.toml"), "--set", "steps=1"])
@@ -87,7 +87,7 @@ def test_wrong_words_are_named(tmp_path: Path, arguments: list[str], error: type
     assert not (tmp_path / "run").exists()
 
 
-def test_a_family_prefix_loads_the_folder(tmp_path: Path, writer: Any) -> None:
+def test_a_family_prefix_loads_the_folder(tmp_path: Path, writer: None) -> None:
     from vtab_harness.backbones.spec import load
 
     Writer().pretrain(Settings(), tmp_path, tmp_path / "run")
@@ -96,7 +96,7 @@ def test_a_family_prefix_loads_the_folder(tmp_path: Path, writer: Any) -> None:
     assert ours.spec.startswith("writer:")
 
 
-def test_watch_evaluates_every_checkpoint_once(tmp_path: Path, writer: Any, cache: Path) -> None:
+def test_watch_evaluates_every_checkpoint_once(tmp_path: Path, writer: None, cache: Path) -> None:
     run = Writer().pretrain(Settings(), tmp_path, tmp_path / "run")
     arguments = ["watch", str(run), "--task", "mini_digits", "--protocol", "knn", "--cache", str(cache)]
     done = CliRunner().invoke(app, arguments)
@@ -142,12 +142,13 @@ def test_a_watcher_does_not_outlive_its_parent(tmp_path: Path) -> None:
 
 
 class Stopped(Writer):
+    family = "stopped"
+
     def pretrain(self, settings: Settings, data: Path, out: Path) -> Path:
         raise DataError("stopped")
 
 
-def test_the_watcher_ends_with_the_pretraining(tmp_path: Path, writer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(registry.pretrainers._loaded, "writer", Stopped())  # type: ignore[arg-type]
+def test_the_watcher_ends_with_the_pretraining(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[subprocess.Popen[bytes]] = []
 
     def start(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
@@ -157,8 +158,9 @@ def test_the_watcher_ends_with_the_pretraining(tmp_path: Path, writer: Any, monk
 
     real = subprocess.Popen
     monkeypatch.setattr(pretrain.subprocess, "Popen", start)
-    arguments = ["pretrain", "writer", "--data", str(tmp_path), "--out", str(tmp_path / "run"), "--watch-eval", "knn"]
-    assert isinstance(CliRunner().invoke(app, arguments).exception, DataError)
+    arguments = ["pretrain", "stopped", "--data", str(tmp_path), "--out", str(tmp_path / "run"), "--watch-eval", "knn"]
+    with registry.pretrainers.registered("stopped", Stopped()):
+        assert isinstance(CliRunner().invoke(app, arguments).exception, DataError)
     assert started[0].returncode == -signal.SIGTERM
 
 

@@ -1,7 +1,5 @@
 """Overridden settings and the identity that follows from them."""
 
-import sys
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,7 +11,6 @@ from vtab_harness.api.protocols import EvaluationProtocol
 from vtab_harness.api.values import parse_overrides
 from vtab_harness.protocols.knn import NearestNeighbours
 from vtab_harness.protocols.settings import build_protocol, identity, overridden
-from vtab_harness.registry import Entry
 
 
 def name(protocol: EvaluationProtocol) -> str:
@@ -111,25 +108,17 @@ def raising(self: Any) -> Any:
         ({"grid": lambda self: None}, r"its grid\(\) fails with TypeError"),
     ],
 )
-def test_a_protocol_that_breaks_its_contract_is_named(
-    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], message: str
-) -> None:
-    monkeypatch.setitem(registry.protocols._entries, "whole", [Entry("whole", f"{__name__}:Whole", "this test")])
-    # What a name stands for is looked at when it is imported, so that is where the broken class is put.
-    here = ModuleType(__name__)
-    here.Whole = type("Whole", (Whole,), changes)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, __name__, here)
-    monkeypatch.setattr(registry.protocols, "_loaded", {})
-    with pytest.raises(PluginError, match=message):
+def test_a_protocol_that_breaks_its_contract_is_named(changes: dict[str, Any], message: str) -> None:
+    broken = type("Whole", (Whole,), changes)
+    # Some of it shows when it is registered, the rest when it is made.
+    with pytest.raises(PluginError, match=message), registry.protocols.registered("whole", broken, "this test"):
         build_protocol("whole", {})
 
 
-def test_a_grid_may_refuse_settings_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_grid_may_refuse_settings_in_its_own_words() -> None:
     class Fussy(Whole):
         def grid(self) -> Any:
             raise OptionError("whole: k is above the 5 that there are.")
 
-    monkeypatch.setitem(registry.protocols._entries, "whole", [Entry("whole", "", "this test")])
-    monkeypatch.setitem(registry.protocols._loaded, "whole", Fussy)
-    with pytest.raises(OptionError, match="above the 5"):
+    with pytest.raises(OptionError, match="above the 5"), registry.protocols.registered("whole", Fussy):
         build_protocol("whole", {"k": "7"})

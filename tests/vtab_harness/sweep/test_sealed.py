@@ -15,7 +15,6 @@ from vtab_harness.api.executors import Job
 from vtab_harness.api.protocols import Examples, Search, Trial, TrialLog
 from vtab_harness.prepared.prepared_set import PreparedImages, PreparedSet, prepare
 from vtab_harness.protocols.knn import NearestNeighbours
-from vtab_harness.registry import Entry
 from vtab_harness.sweep.job import run_job
 from vtab_harness.sweep.sealed import SealedTest
 from vtab_harness.sweep.settings import SweepSettings
@@ -61,13 +60,10 @@ class Cheat(NearestNeighbours):
         return super().search(bench, train, validation, num_classes, log)
 
 
-def test_a_cheating_protocol_finds_no_test_examples(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cache: Path, small_backbone: str
-) -> None:
-    monkeypatch.setitem(registry.protocols._entries, "cheat", [Entry("cheat", "none:none", "this test")])
-    monkeypatch.setitem(registry.protocols._loaded, "cheat", Cheat)
+def test_a_cheating_protocol_finds_no_test_examples(tmp_path: Path, cache: Path, small_backbone: str) -> None:
     settings = SweepSettings(protocol="cheat", results=tmp_path, cache=cache, device="cpu")
-    outcome = run_job(Job(small_backbone, ("mini_digits",), settings))
+    with registry.protocols.registered("cheat", Cheat):
+        outcome = run_job(Job(small_backbone, ("mini_digits",), settings))
     assert outcome.error is None, outcome.traceback
     assert Cheat.found == []
     # The search is worth something only if it does find what it is meant to see.

@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from vtab_harness.api.records import Record
 from vtab_harness.api.train_examples import TrainExamples
 from vtab_harness.cli.main import main
 from vtab_harness.prepared.prepare_subsets import prepare_learning
-from vtab_harness.registry import Entry
 from vtab_harness.sweep.plan import make_jobs, plan
 from vtab_harness.sweep.settings import RunSettings, SweepSettings
 from vtab_harness.sweep.store import Store, read_predictions
@@ -31,11 +30,10 @@ QUICK = {"steps": (5, 10), "batch_size": 16}
 
 
 @pytest.fixture
-def small_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_tasks() -> Iterator[None]:
     """Registers the two tasks of the small image set for one test."""
-    for task in (SHADE, RARE):
-        monkeypatch.setitem(registry.tasks._entries, task.name, [Entry(task.name, "none:none", "this test")])
-        monkeypatch.setitem(registry.tasks._loaded, task.name, task)
+    with registry.tasks.registered(SHADE.name, SHADE), registry.tasks.registered(RARE.name, RARE):
+        yield
 
 
 @pytest.fixture(scope="module")

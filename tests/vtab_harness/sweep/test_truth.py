@@ -1,7 +1,7 @@
 """Which number is served: the one of the data, weights and settings that are given now, and no other."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from toy_source import TASK, write
 import vtab_harness
 from vtab_harness import registry
 from vtab_harness.api.errors import DataError, OptionError, StorageError
-from vtab_harness.registry import Entry
 from vtab_harness.sweep.evaluate import Evaluation
 from vtab_harness.sweep.rerun import rerun
 from vtab_harness.sweep.settings import RunSettings
@@ -23,9 +22,9 @@ PIXELS = "python:docs.examples.pixels:Pixels?side=8"
 
 
 @pytest.fixture
-def toy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(registry.tasks._entries, TASK.name, [Entry(TASK.name, "none:none", "this test")])
-    monkeypatch.setitem(registry.tasks._loaded, TASK.name, TASK)
+def toy() -> Iterator[None]:
+    with registry.tasks.registered(TASK.name, TASK):
+        yield
 
 
 @pytest.fixture
