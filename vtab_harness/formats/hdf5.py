@@ -18,9 +18,6 @@ from vtab_harness.api.errors import StorageError
 from vtab_harness.formats.errors import reading, wrong
 from vtab_harness.formats.progress import named, report
 
-_BLOCK = 1 << 27
-"""Bytes that are read at once."""
-
 _UNPACKED = 1 << 22
 """Bytes that are unpacked at once."""
 
@@ -67,15 +64,20 @@ def dataset(
         yield found
 
 
-def rows(array: Any, wanted: Sequence[int]) -> Iterator[tuple[int, NDArray[Any]]]:
+def rows(array: Any, wanted: Sequence[int], at_once: int = 1 << 27) -> Iterator[tuple[int, NDArray[Any]]]:
     """Yields the wanted rows of an HDF5 array as ``(position, row)``, by position.
 
     Neighbours are read together, and compressed parts only once, as long as a block of them stays of moderate size.
+
+    Args:
+        array: The array.
+        wanted: Positions, in any order.
+        at_once: Bytes that may be read at once; a row or compressed part that has more is read whole.
     """
     positions = np.unique(np.asarray(wanted, dtype=np.int64))
     chunk = array.chunks[0] if array.chunks else 1
     row_bytes = max(1, array.dtype.itemsize * int(np.prod(array.shape[1:])))
-    block = max(1, _BLOCK // row_bytes)
+    block = max(1, at_once // row_bytes)
     # Whole chunks, unless a single one is larger than a block.
     block = max(block // chunk * chunk, min(chunk, block))
     gap = max(chunk, _GAP)

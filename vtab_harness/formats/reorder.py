@@ -9,9 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-_HELD = 1 << 29
-"""Bytes of image files that may be held."""
-
 
 class Found(NamedTuple):
     """An image file of an archive.
@@ -27,19 +24,22 @@ class Found(NamedTuple):
     where: str
 
 
-def in_wanted_order(files: Iterator[Found], wanted: Mapping[str, Sequence[int]]) -> Iterator[Found]:
+def in_wanted_order(
+    files: Iterator[Found], wanted: Mapping[str, Sequence[int]], most: int = 1 << 29
+) -> Iterator[Found]:
     """Yields files in the order of `wanted`; in the order in which they come where they are too many to hold.
 
     Args:
         files: Wanted files, in any order.
         wanted: Source split -> positions.
+        most: Bytes of files that may be held.
     """
     held: dict[tuple[str, int], Found] = {}
     size = 0
     for file in files:
         held[file.target] = file
         size += len(file.content)
-        if size > _HELD:
+        if size > most:
             while held:
                 yield held.pop(next(iter(held)))
             yield from files

@@ -20,8 +20,6 @@ from vtab_harness.prepared.manifest import ArchiveRecord, Manifest
 
 Verdict = Literal["exact", "differs", "unknown"]
 
-_CHUNK = 1 << 22
-
 
 @runtime_checkable
 class FileSource(Protocol):
@@ -79,9 +77,15 @@ class Hashing:
     """Hashes the files of a source while its images are read; a context manager, which ends the work in any case.
 
     A file whose size already says that it is another one is not read for it, nor one whose sha256 is not known.
+
+    Args:
+        image_set: Declares the published files.
+        source: Says which files it reads.
+        part: Bytes that are read at once; between two parts the work may end.
     """
 
-    def __init__(self, image_set: ImageSet, source: Source) -> None:
+    def __init__(self, image_set: ImageSet, source: Source, part: int = 1 << 22) -> None:
+        self._part = part
         self._paths = files_of(source)
         self._archives = image_set.archives
         self._stop = Event()
@@ -126,7 +130,7 @@ class Hashing:
         size, archive = path.stat().st_size, declared(self._archives, path.name)
         if archive is None or archive.sha256 is None or archive.size not in (None, size):
             return ArchiveRecord(path.name, size)
-        digest, buffer = hashlib.sha256(), memoryview(bytearray(_CHUNK))
+        digest, buffer = hashlib.sha256(), memoryview(bytearray(self._part))
         with path.open("rb", buffering=0) as file:
             while count := file.readinto(buffer):
                 if self._stop.is_set():

@@ -23,7 +23,7 @@ class Full:
 
 
 def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vivi_pretrain.watching.metrics._writer", lambda folder, step: Full())
+    monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter", lambda folder, purge_step: Full())
     log = MetricLog(tmp_path / "metrics.jsonl", tmp_path / "tensorboard", 0)
     with pytest.raises(StorageError, match="disk is full while writing metrics"):
         log.write(1, {"loss": 1.0})
@@ -32,7 +32,7 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_first_trouble_is_the_one_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vivi_pretrain.watching.metrics._writer", lambda folder, step: Full())
+    monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter", lambda folder, purge_step: Full())
     with (
         pytest.raises(KeyError, match="the first"),
         MetricLog(tmp_path / "metrics.jsonl", tmp_path / "tensorboard", 0),

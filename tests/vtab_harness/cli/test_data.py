@@ -84,23 +84,25 @@ def test_found_is_no_claim_yet(vtab: Vtab, tmp_path: Path) -> None:
     assert "results are stamped unverified. Fetch it again from http" in printed
 
 
-def test_prepared_from_another_file_says_so(vtab: Vtab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prepared_from_another_file_says_so(vtab: Vtab) -> None:
     declared = cifar100("exact")
     for archive, variant, certified in (
         (declared.archives[0], "vtab-1k", "train800, val200, test"),
         (replace(declared.archives[0], sha256="0" * 64), "unverified", "nothing: other files"),
     ):
-        task = replace(registry.tasks.get("cifar100"), image_set=replace(declared, archives=(archive,)))
-        monkeypatch.setattr(data, "_tasks", lambda suite, names, task=task: [task])
-        result = vtab("prepare")
-        assert result.exit_code == 0
-        assert f"as {variant}" in result.output
-        assert ("which is not the published file" in result.output) == (variant == "unverified")
-        (row,) = rows(vtab("status", "--json"))
-        assert (row["variant"], row["archives"]) == (variant, "exact" if variant == "vtab-1k" else "differs")
-        assert row["certified"].startswith(certified)
-        assert ("which is not the published file" in vtab("status").output) == (variant == "unverified")
-        assert f"cifar100: intact; {variant}; certified: {certified}" in vtab("verify").output
+        image_set = replace(declared, archives=(archive,))
+        task = replace(registry.tasks.get("cifar100"), name="small_cifar100", image_set=image_set)
+        with registry.tasks.registered(task.name, task):
+            result = vtab("prepare", "-t", task.name)
+            assert result.exit_code == 0
+            assert f"as {variant}" in result.output
+            assert ("which is not the published file" in result.output) == (variant == "unverified")
+            (row,) = rows(vtab("status", "-t", task.name, "--json"))
+            assert (row["variant"], row["archives"]) == (variant, "exact" if variant == "vtab-1k" else "differs")
+            assert row["certified"].startswith(certified)
+            status = vtab("status", "-t", task.name).output
+            assert ("which is not the published file" in status) == (variant == "unverified")
+            assert f"cifar100: intact; {variant}; certified: {certified}" in vtab("verify", "-t", task.name).output
 
 
 @pytest.mark.parametrize(("there", "message"), [(False, "there is no such folder"), (True, "is a file, and a folder")])
@@ -176,17 +178,17 @@ def test_prepare_says_how_long_it_takes_where_there_is_no_terminal(vtab: Vtab, m
     assert "[1/1] mini_digits: 900 of 1797 images, about " in vtab("prepare", "-t", "mini_digits").output
 
 
-def test_full_prepares_the_whole_splits_too(vtab: Vtab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_prepares_the_whole_splits_too(vtab: Vtab, tmp_path: Path) -> None:
     task = registry.tasks.get("mini_location")
     whole = {"train": (Slice("train", 0, 800),), "val": (Slice("train", 800, 1000),)}
-    larger = replace(task, image_set=replace(task.image_set, splits={**task.image_set.splits, **whole}))
-    monkeypatch.setattr(data, "_tasks", lambda suite, names: [larger])
-    assert vtab("prepare").exit_code == 0
+    image_set = replace(task.image_set, splits={**task.image_set.splits, **whole})
     folder = tmp_path / "cache" / "prepared" / "mini_sprites-1" / "mini-1"
-    assert sorted(path.name for path in folder.iterdir()) == ["test", "train800", "val200"]
-    assert vtab("prepare", "--full").exit_code == 0
-    assert sorted(path.name for path in folder.iterdir()) == ["test", "train", "train800", "val", "val200"]
-    assert vtab("verify").exit_code == 0
+    with registry.tasks.registered("larger", replace(task, name="larger", image_set=image_set)):
+        assert vtab("prepare", "-t", "larger").exit_code == 0
+        assert sorted(path.name for path in folder.iterdir()) == ["test", "train800", "val200"]
+        assert vtab("prepare", "-t", "larger", "--full").exit_code == 0
+        assert sorted(path.name for path in folder.iterdir()) == ["test", "train", "train800", "val", "val200"]
+        assert vtab("verify", "-t", "larger").exit_code == 0
 
 
 def test_via_tfds_needs_its_packages_and_a_folder(vtab: Vtab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vtab_harness.datasets.clevr import scenes as clevr_scenes
 from vtab_harness.datasets.clevr.scenes import scenes
 
 SCENES = st.lists(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=9), max_size=4), max_size=9)
@@ -15,9 +14,7 @@ SCENES = st.lists(st.dictionaries(st.text(max_size=5), st.integers() | st.text(m
 @given(expected=SCENES, part=st.integers(1, 40), indent=st.sampled_from([None, 2]), ascii=st.booleans())
 def test_equals_parsing_at_once(expected: list[dict[str, object]], part: int, indent: int | None, ascii: bool) -> None:
     text = json.dumps({"info": {"version": "1.0"}, "scenes": expected}, indent=indent, ensure_ascii=ascii)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clevr_scenes, "_PART", part)
-        assert list(scenes(io.BytesIO(text.encode()))) == expected
+    assert list(scenes(io.BytesIO(text.encode()), part)) == expected
 
 
 @pytest.mark.parametrize("kept", range(0, 60, 3))
@@ -28,8 +25,6 @@ def test_every_truncation_is_noticed(kept: int) -> None:
         list(scenes(io.BytesIO(text[:kept])))
 
 
-def test_endless_text_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clevr_scenes, "_PART", 100)
-    monkeypatch.setattr(clevr_scenes, "_LONGEST", 1000)
+def test_endless_text_is_given_up() -> None:
     with pytest.raises(ValueError, match="malformed"):
-        list(scenes(io.BytesIO(b'{"scenes": [' + b"nonsense" * 1000)))
+        list(scenes(io.BytesIO(b'{"scenes": [' + b"nonsense" * 1000), part=100, longest=1000))

@@ -7,7 +7,6 @@ from small_records import bytes_feature, example, integer_feature, record
 from vtab_harness.api.data import Source
 from vtab_harness.api.errors import DataError
 from vtab_harness.datasets.dmlab import IMAGE_SET, TASK
-from vtab_harness.datasets.dmlab import reader as dmlab
 from vtab_harness.datasets.dmlab.reader import open_source
 from vtab_harness.formats.example_order import example_order
 from vtab_harness.formats.progress import listening
@@ -101,15 +100,16 @@ def test_changed_archive_is_noticed(tmp_path: Path) -> None:
     assert "has changed: 1 frames" in refused(path, lambda: list(source.images({"test": [0]}))).message
 
 
-def test_says_how_much_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dmlab, "_REPORTED", 1)
-    path = tar(tmp_path / "dmlab.tar.gz", FILES)
+def test_says_how_much_is_read(tmp_path: Path) -> None:
+    more = [(f"video_9_9_{number}.jpg", 2) for number in range(128 - len(LABELS))]
+    path = tar(tmp_path / "dmlab.tar.gz", FILES | {"dmlab-test.tfrecord": of(("video_3_1_1.jpg", 4), *more)})
     said: list[tuple[str, int, int]] = []
     with listening(lambda *what: said.append(what)):
         read_all(opened(tmp_path), SPLITS)
     size = path.stat().st_size
-    listing, reading = f"listing dmlab.tar.gz ({size} B)", f"reading dmlab.tar.gz ({size} B)"
-    assert [what for what, *_ in said] == [listing] * len(LABELS) + [reading] * len(LABELS)
+    listing, reading = (f"{verb} dmlab.tar.gz ({size / 1000:.1f} kB)" for verb in ("listing", "reading"))
+    # After every 64 of the 128 records.
+    assert [what for what, *_ in said] == [listing] * 2 + [reading] * 2
     assert [done for _, done, _ in said] == sorted(done for _, done, _ in said)
     assert said[-1][1:] == (2 * size, 2 * size)
 

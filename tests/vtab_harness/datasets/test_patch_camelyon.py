@@ -1,4 +1,6 @@
+import errno
 import gzip
+import io
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +12,6 @@ import pytest
 from vtab_harness.api.errors import DataError, StorageError
 from vtab_harness.datasets.patch_camelyon import IMAGE_SET
 from vtab_harness.datasets.patch_camelyon.reader import open_source
-from vtab_harness.formats import hdf5
 from vtab_harness.formats.progress import listening
 
 SIZES = {"train": 9, "validation": 4, "test": 5}
@@ -150,10 +151,11 @@ def test_swapped_files_are_refused(tmp_path: Path) -> None:
 def test_no_room_to_unpack_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_all(tmp_path, packed=True)
 
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+    class Full(io.BytesIO):
+        def write(self, data: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(hdf5, "_unpack", full)
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda dir=None: Full())
     with pytest.raises(StorageError, match="No room to unpack"):
         read_all(tmp_path)
 
@@ -167,5 +169,5 @@ def test_unpacks_elsewhere_when_the_folder_cannot_be_written(tmp_path: Path, mon
             raise PermissionError(13, "Permission denied")
         return real()
 
-    monkeypatch.setattr(hdf5.tempfile, "TemporaryFile", picky)
+    monkeypatch.setattr(tempfile, "TemporaryFile", picky)
     read_all(tmp_path)

@@ -107,9 +107,10 @@ def test_other_files_are_refused(tmp_path: Path, data: bytes) -> None:
     refused(path, lambda: contents(path))
 
 
-def test_file_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vtab_harness.formats.archives._MAX_BYTES", 4999)
-    path = tar(tmp_path / "archive", FILES)
+def test_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    path = folder(tmp_path / "archive", FILES)
+    with (path / "a" / "one.txt").open("wb") as file:
+        file.truncate((1 << 28) + 1)
     assert "a/one.txt, which is larger" in refused(path, lambda: contents(path)).message
 
 

@@ -2,11 +2,9 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vtab_harness.formats import hdf5
 from vtab_harness.formats.hdf5 import rows
 
 
@@ -32,9 +30,7 @@ class Counted:
 def test_rows_are_the_wanted_ones(wanted: list[int], chunk: int | None, block: int) -> None:
     values = np.arange(200 * 4, dtype=np.uint8).reshape(200, 4)
     array = Counted(values, chunk)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hdf5, "_BLOCK", block)
-        found = list(rows(array, wanted))
+    found = list(rows(array, wanted, at_once=block))
     assert [position for position, _ in found] == sorted(set(wanted))
     assert all((row == values[position]).all() for position, row in found)
     assert all(stop - start <= max(1, block // 4) for start, stop in array.read)

@@ -107,11 +107,19 @@ def test_overwriting_keeps_the_old_result_until_the_new_one_stands(
     store = Store(tmp_path)
     path = store.write(RECORD, SCORED)
     other = Scored(np.array([1, 1, 2, 0], np.int32), SCORED.labels)
+    replace = Path.replace
+
+    def broken(temporary: Path, target: Path) -> Path:
+        if target == path:
+            raise ZeroDivisionError
+        return replace(temporary, target)
+
     with monkeypatch.context() as patch:
         # Between the new predictions and the new record.
-        patch.setattr(store_module, "_move_aside_unless_record", lambda path: 1 / 0)
+        patch.setattr(Path, "replace", broken)
         with pytest.raises(ZeroDivisionError):
             store.write(RECORD, other)
+    assert len(list(path.parent.glob("*.predictions"))) == 2
     assert np.array_equal(read_predictions(path, read_record(path))["predicted"], SCORED.predicted)
     store.write(RECORD, other)
     assert np.array_equal(read_predictions(path, read_record(path))["predicted"], other.predicted)

@@ -9,11 +9,10 @@ from torch import Tensor
 from vivi_pretrain.data.views.colour import shift_colours
 from vivi_pretrain.data.views.parameters import ViewParameters, ViewTensors
 
-_CHUNK = 1 << 15
-"""Pixels per thread that a CPU works on at a time: the two dozen passes over them then stay in its cache."""
 
-
-def apply_views(frames: Tensor, parameters: ViewParameters | ViewTensors, size: int) -> Tensor:
+def apply_views(
+    frames: Tensor, parameters: ViewParameters | ViewTensors, size: int, pixels_at_once: int = 1 << 15
+) -> Tensor:
     """Makes one view of every frame.
 
     Crops are resized as by TensorFlow 1's ``resize_bilinear``, which the public s4l code used: output pixel i looks at
@@ -23,6 +22,8 @@ def apply_views(frames: Tensor, parameters: ViewParameters | ViewTensors, size: 
         frames: uint8 (B, 3, H, W); what lies beyond a frame's valid size is not read.
         parameters: Of B views.
         size: S, height and width of the views.
+        pixels_at_once: Pixels per thread that a CPU works on at a time: the two dozen passes over them then stay in its
+            cache.
 
     Returns:
         float32 (B, 3, S, S) in 0..1, on the device of the frames.
@@ -36,7 +37,7 @@ def apply_views(frames: Tensor, parameters: ViewParameters | ViewTensors, size: 
         parameters = parameters.to(frames.device)
     if frames.device.type != "cpu" or not len(frames):
         return _views(frames, parameters.boxes, parameters.flips, parameters.colours, size)
-    chunk = max(1, _CHUNK * torch.get_num_threads() // (size * size))
+    chunk = max(1, pixels_at_once * torch.get_num_threads() // (size * size))
     views = torch.empty((len(frames), 3, size, size))
     for start in range(0, len(frames), chunk):
         part = slice(start, start + chunk)

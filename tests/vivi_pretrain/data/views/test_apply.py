@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from vivi_pretrain.data.views import apply
 from vivi_pretrain.data.views.apply import apply_views
 from vivi_pretrain.data.views.colour import hsv_to_rgb, rgb_to_hsv, shift_colours
 from vivi_pretrain.data.views.parameters import ViewParameters, numbers_per_view, views_from_uniforms
@@ -95,15 +94,14 @@ def test_a_whole_frame_at_its_own_size_is_the_frame_itself() -> None:
 
 
 @pytest.mark.parametrize("chunk", [1, 64, 300])
-def test_chunks_and_memory_layout_change_nothing(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+def test_chunks_and_memory_layout_change_nothing(chunk: int) -> None:
     rng = np.random.default_rng(2)
     frames = torch.from_numpy(rng.integers(0, 256, (9, 3, 32, 32), dtype=np.uint8))
     views = draw_views(ViewSettings(size=8), np.full((9, 2), 30, np.int32), rng)
     whole = apply_views(frames, views, 8)
-    monkeypatch.setattr(apply, "_CHUNK", chunk)
-    torch.testing.assert_close(apply_views(frames, views, 8), whole, atol=1e-6, rtol=0)
+    torch.testing.assert_close(apply_views(frames, views, 8, chunk), whole, atol=1e-6, rtol=0)
     channels_last = frames.contiguous(memory_format=torch.channels_last)
-    torch.testing.assert_close(apply_views(channels_last, views, 8), whole, atol=1e-5, rtol=0)
+    torch.testing.assert_close(apply_views(channels_last, views, 8, chunk), whole, atol=1e-5, rtol=0)
 
 
 def test_a_frame_of_one_pixel_and_a_batch_of_none() -> None:
