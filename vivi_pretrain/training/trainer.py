@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
-from timm.layers.norm_act import convert_sync_batchnorm
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor
 
 from vivi_pretrain.settings import MAY_CHANGE, PretrainSettings
 from vivi_pretrain.training.build_model import build_model
@@ -20,6 +18,7 @@ from vivi_pretrain.training.checkpoint import Card, write_backbone
 from vivi_pretrain.training.data import RunData, StepBatch
 from vivi_pretrain.training.errors import DivergedError, Preempted
 from vivi_pretrain.training.inputs import InputMaker
+from vivi_pretrain.training.network import network_to_train
 from vivi_pretrain.training.objective import objective
 from vivi_pretrain.training.progress import TrainingProgress
 from vivi_pretrain.training.ranks import Ranks, joined
@@ -27,7 +26,7 @@ from vivi_pretrain.training.run_folder import RunFolder
 from vivi_pretrain.training.schedule import learning_rate
 from vivi_pretrain.training.stopping import StopSignal
 from vivi_pretrain.watching.metrics import Meter, MetricLog
-from vtab_harness.api.errors import OptionError, StorageError
+from vtab_harness.api.errors import StorageError
 from vtab_harness.engine.device import autocast, resolve_precision
 from vtab_harness.sweep.environment import commit, versions
 
@@ -97,7 +96,7 @@ class Trainer:
             self._model.parameters(), lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay
         )
         self._step = self._resume()
-        self._network = self._wrapped()
+        self._network = network_to_train(self._model, settings, ranks)
         self._inputs = InputMaker(settings, ranks)
         self._meter = Meter(ranks.device)
 
@@ -180,22 +179,6 @@ class Trainer:
             images = list(self._inputs.images(labelled.images, labelled.sizes, step).chunk(count))
             labels = list(labelled.labels.chunk(count))
         yield from zip(frames, reversals, images, labels, strict=True)
-
-    def _wrapped(self) -> nn.Module:
-        compiled = self._settings.compile
-        network: nn.Module = self._model
-        if self._settings.sync_batch_norm and self._ranks.size > 1:
-            if self._ranks.device.type != "cuda":
-                raise OptionError("sync_batch_norm=true works on CUDA only.", "Leave it out, or set norm=group.")
-            # timm's, because PyTorch's drops the activation that timm's batch norms hold. Parameters stay the same
-            # objects, which the optimiser has already.
-            network = convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
-        if self._ranks.size > 1:
-            devices = [self._ranks.device.index] if self._ranks.device.type == "cuda" else None
-            network = DistributedDataParallel(network, device_ids=devices, gradient_as_bucket_view=True)
-        if self._ranks.device.type == "cuda" if compiled is None else compiled:
-            network = cast("nn.Module", torch.compile(network))
-        return network
 
     def _rates(self, lr: float, steps: int, seconds: float, waited: float) -> dict[str, float]:
         """Returns what a run is watched by beside its losses; images count over all ranks, before rotation."""

@@ -19,8 +19,9 @@ from safetensors.torch import load_file
 
 from vivi_pretrain.settings import PretrainSettings
 from vivi_pretrain.training.build_model import build_model
+from vivi_pretrain.training.network import network_to_train
 from vivi_pretrain.training.ranks import Ranks
-from vivi_pretrain.training.trainer import Trainer, pretrain
+from vivi_pretrain.training.trainer import pretrain
 from vtab_harness.api.errors import OptionError
 
 # Layer norm: batch norm would see parts of a batch.
@@ -158,19 +159,15 @@ def test_sync_batch_norm_is_the_same_network_with_the_same_weights(monkeypatch: 
     settings = replace(
         TINY, encoder="resnetv2_50?layers=(1,1,1,1)&channels=(8,8,8,8)", sync_batch_norm=True, compile=False
     )
-    monkeypatch.setattr("vivi_pretrain.training.trainer.DistributedDataParallel", lambda network, **options: network)
-    trainer = Trainer.__new__(Trainer)
+    monkeypatch.setattr("vivi_pretrain.training.network.DistributedDataParallel", lambda network, **options: network)
     built = build_model(settings, None)
-    trainer._settings, trainer._model = settings, built.model
-    trainer._ranks = Ranks(0, 2, torch.device("cuda", 0))
     images = torch.randn(2, 3, 32, 32)
     expected = built.encoder.eval()(images)
     weights, names = {id(weight) for weight in built.model.parameters()}, list(built.model.state_dict())
-    network = trainer._wrapped()
+    network = network_to_train(built.model, settings, Ranks(0, 2, torch.device("cuda", 0)))
     assert any(isinstance(module, torch.nn.SyncBatchNorm) for module in built.encoder.modules())
     assert torch.equal(built.encoder.eval()(images), expected)
     assert {id(weight) for weight in network.parameters()} == weights
     assert list(built.model.state_dict()) == list(network.state_dict()) == names
-    trainer._ranks = Ranks(0, 2, torch.device("cpu"))
     with pytest.raises(OptionError, match="sync_batch_norm"):
-        trainer._wrapped()
+        network_to_train(built.model, settings, Ranks(0, 2, torch.device("cpu")))
