@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,11 +102,6 @@ class ShardSet:
         return names, shots
 
     @property
-    def num_videos(self) -> int:
-        """Number of videos."""
-        return len(self.video_names)
-
-    @property
     def num_frames(self) -> int:
         """Number of frames, which are the rows that `read` takes."""
         return len(self._shard)
@@ -148,20 +142,6 @@ class ShardSet:
         place = int(np.searchsorted(self.shots.first_row, row, side="right")) - 1
         n = row - int(self.shots.first_row[place])
         return f"frame {n} of shot {self.shots.shot[place]} of {self.video_names[self.shots.video[place]]}"
-
-    def verify(self) -> None:
-        """Compares every file with its hash.
-
-        Raises:
-            DataError: One differs; names it.
-        """
-        for record in (*self.manifest.shards, self.manifest.frames, self.manifest.problems):
-            self._check_size(record)
-            path = self.folder / record.name
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            if digest != record.sha256:
-                raise DataError(f"{path} is not what was written: its sha256 differs from the manifest's.", _AGAIN)
 
     def close(self) -> None:
         """Closes the shards; `read` opens them again."""

@@ -21,11 +21,10 @@ One decoding thread is used: many videos are decoded at once, each in its own pr
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,37 +124,6 @@ def frames(path: Path, *, rotate: bool = True, short_side: int | None = None, fa
     convert = Converter(short_side, rotate, fast)
     for decoded in pictures(path):
         yield convert(decoded)
-
-
-def frames_at(path: Path, numbers: Sequence[int], short_side: int | None = None) -> Iterator[Frame]:
-    """Yields the upright frames with the given numbers; those between are decoded but not converted.
-
-    Args:
-        path: The file.
-        numbers: Increasing; decoding stops after the last.
-        short_side: Size in pixels that the shorter side is reduced to; never enlarged. None keeps the size.
-
-    Raises:
-        VideoError: The file is no video, is damaged before the last of these frames, or has fewer frames.
-        ValueError: The numbers do not increase, or one is negative.
-    """
-    if any(b <= a for a, b in pairwise(numbers)) or (numbers and numbers[0] < 0):
-        raise ValueError("frame numbers must increase and not be negative")
-    wanted = iter(numbers)
-    upcoming = next(wanted, None)
-    if upcoming is None:
-        return
-    convert = Converter(short_side, rotate=True, fast=False)
-    number = -1
-    for decoded in pictures(path):
-        number = decoded.number
-        if number == upcoming:
-            yield convert(decoded)
-            upcoming = next(wanted, None)
-            if upcoming is None:
-                return
-    hint = "The file differs from the one that was indexed: index it again."
-    raise VideoError(path, f"has {number + 1} frames, and frame {upcoming} was asked for", hint)
 
 
 def describe(path: Path) -> VideoInfo:

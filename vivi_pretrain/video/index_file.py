@@ -82,14 +82,6 @@ def read_index(folder: Path) -> Index:
     return Index(table, Path(said["root"]), said["settings"], said["versions"], said["settings_hash"])
 
 
-def read_problems(folder: Path) -> list[dict[str, str]]:
-    """Returns the videos that gave trouble: video, path, stage, reason, detail."""
-    import pyarrow.parquet as pq
-
-    rows: list[dict[str, str]] = pq.read_table(folder / PROBLEMS).to_pylist()
-    return rows
-
-
 def write_shots(folder: Path, rows: Iterable[Mapping[str, Any]], metadata: Mapping[str, Any]) -> None:
     """Writes `index.parquet`, whole or not at all; rows are streamed."""
     _write(folder / SHOTS, rows, _shot_schema(), metadata)

@@ -15,21 +15,6 @@ from vtab_harness.api.errors import OptionError
 from vtab_harness.backbones.imports import ModuleFile, digest, installed_digest, own_modules
 
 
-def module_digest(name: str) -> str | None:
-    """Returns the sha256 (hex) over a module and all that it imports from its own folder.
-
-    Relative names and bytes of the files alone decide, compiled extensions included; of an installed package, all its
-    modules count. `vtab_harness.backbones.imports` says what is found.
-
-    Args:
-        name: Dotted name; nothing is imported.
-
-    Returns:
-        None where the module has no file: it was made in a running interpreter, or is part of it.
-    """
-    return _digest(name, own_modules(name))
-
-
 def _digest(name: str, files: Mapping[str, ModuleFile]) -> str | None:
     if name == "__main__":
         return None
@@ -47,7 +32,10 @@ def exact_imports(name: str) -> Iterator[str | None]:
         name: Dotted name of the module.
 
     Yields:
-        As `module_digest` returns it.
+        The sha256 (hex) over the module and all that it imports from its own folder: relative names and bytes of the
+        files alone decide, compiled extensions included; of an installed package, all its modules count.
+        `vtab_harness.backbones.imports` says what is found. None where the module has no file: it was made in a running
+        interpreter, or is part of it.
 
     Raises:
         OptionError: A compiled extension has changed, which a running interpreter cannot load again.

@@ -46,7 +46,6 @@ class LogisticPath:
         gradient_norm: Largest absolute entry of the gradient in the original feature coordinates, recomputed from the
             returned weights, float64 (S,).
         iterations: Steps taken, int64 (S,).
-        converged: Whether `gradient_norm` is within the tolerance, bool (S,).
     """
 
     weights: Tensor
@@ -54,7 +53,6 @@ class LogisticPath:
     objective: Tensor
     gradient_norm: Tensor
     iterations: Tensor
-    converged: Tensor
 
     def scores(self, features: Tensor) -> Tensor:
         """Returns logits, float32 (S, B, C), of features, float32 (B, D)."""
@@ -112,7 +110,7 @@ def solve(
         bias[:, present] = inner[:, -1] - torch.matmul(problem.mean, weights[:, :, present])
         penalties = torch.tensor(strengths, dtype=torch.float64, device=features.device)
         objective, gradient_norm = _measure(features, labels, weights, bias, penalties)
-    return LogisticPath(weights, bias, objective, gradient_norm, iterations, gradient_norm <= tolerance)
+    return LogisticPath(weights, bias, objective, gradient_norm, iterations)
 
 
 @contextmanager

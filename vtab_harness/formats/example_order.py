@@ -58,11 +58,6 @@ def example_order(split_name: str, keys: Sequence[Key]) -> NDArray[np.int64]:
     return order.astype(np.int64)
 
 
-def examples_of(image_set: ImageSet, source: Source, split: str) -> list[tuple[str, int]]:
-    """Resolves one VTAB split; see `examples_by_split`."""
-    return examples_by_split(image_set, source, [split])[split]
-
-
 def examples_by_split(image_set: ImageSet, source: Source, splits: Sequence[str]) -> dict[str, list[tuple[str, int]]]:
     """Resolves VTAB splits to the examples they consist of.
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vivi_pretrain.video.decode import VideoError, describe, frames, frames_at
+from vivi_pretrain.video.decode import VideoError, describe, frames
 
 
 def numbers_in(path, **options):
@@ -115,21 +115,6 @@ def test_the_short_side_is_reduced_and_never_enlarged(tmp_path, write_video, qua
     assert next(frames(path, short_side=64, fast=fast)).image.shape == (32, 48, 3)
 
 
-def test_frames_at_gives_the_frames_of_those_numbers(tmp_path, write_video, numbered_images):
-    path = write_video(tmp_path / "a.mkv", numbered_images(20))
-    everything = list(frames(path, short_side=16))
-    for wanted in ([], [0], [19], [3, 4, 11]):
-        found = list(frames_at(path, wanted, 16))
-        assert [frame.number for frame in found] == wanted
-        for frame in found:
-            np.testing.assert_array_equal(frame.image, everything[frame.number].image)
-            assert frame.time == everything[frame.number].time
-    with pytest.raises(ValueError, match="increase"):
-        list(frames_at(path, [4, 4]))
-    with pytest.raises(VideoError, match="has 20 frames, and frame 20"):
-        list(frames_at(path, [5, 20]))
-
-
 def damaged_copy(path: Path) -> Path:
     """Overwrites the middle of an MP4's data with noise."""
     data = bytearray(path.read_bytes())
@@ -156,7 +141,7 @@ def test_frames_before_the_damage_are_given_then_the_file_is_named(tmp_path, wri
     assert f"after {len(found)} frames" in str(caught.value)
     for frame, whole in zip(found, frames(path), strict=False):
         np.testing.assert_array_equal(frame.image, whole.image)
-    assert [frame.number for frame in frames_at(damaged, [0, len(found) - 1])] == [0, len(found) - 1]
+    assert [frame.number for frame in found] == list(range(len(found)))
 
 
 @pytest.mark.parametrize(("ending", "options"), [("mp4", {"movflags": "faststart"}), ("mkv", {}), ("webm", {})])

@@ -14,7 +14,7 @@ from filelock import FileLock
 from vivi_pretrain.video import index as index_module
 from vivi_pretrain.video.decode import frames
 from vivi_pretrain.video.index import IndexSettings, make_index
-from vivi_pretrain.video.index_file import PROBLEMS, SHOTS, read_index, read_problems
+from vivi_pretrain.video.index_file import PROBLEMS, SHOTS, read_index
 from vivi_pretrain.video.listing import list_videos
 from vivi_pretrain.video.shots import ShotDetectorSettings
 from vtab_harness.api.errors import DataError, OptionError, StorageError
@@ -83,7 +83,7 @@ def test_problems_are_reported_with_the_reason(tmp_path, videos):
     ]
     assert "is damaged after" in summary.problems[0].reason
     assert "cannot be read as a video" in summary.problems[1].reason
-    written = read_problems(tmp_path)
+    written = pq.read_table(tmp_path / PROBLEMS).to_pylist()
     assert [row["reason"] for row in written] == [problem.reason for problem in summary.problems]
 
 
@@ -169,7 +169,7 @@ def test_not_one_good_video_is_an_error_that_says_why(tmp_path, videos):
     with pytest.raises(DataError, match="Not one of 1 videos") as caught:
         make_index(list_videos([videos / "text.mp4"]), tmp_path, SETTINGS)
     assert "cannot be read as a video" in (caught.value.hint or "")
-    assert len(read_problems(tmp_path)) == 1
+    assert len(pq.read_table(tmp_path / PROBLEMS).to_pylist()) == 1
 
 
 def test_bad_options_and_folders(tmp_path, videos):

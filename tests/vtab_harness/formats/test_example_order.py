@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from vtab_harness.api.data import ImageSet, Slice
 from vtab_harness.api.errors import DataError, PluginError
-from vtab_harness.formats.example_order import example_order, examples_by_split, examples_of, keys_fingerprint
+from vtab_harness.formats.example_order import example_order, examples_by_split, keys_fingerprint
 
 # CIFAR-100: keys are positions in the published files. The hashes are of the 800 and 200 keys, joined by newlines.
 CIFAR_TRAIN800 = "5b25ee0661c3bc4a0f08116d4015d6f10127fe5ae74ac4fd72ca6f044fc0dd4c"
@@ -112,7 +112,7 @@ def test_split_name_salts_the_order() -> None:
 
 def test_parts_of_a_split_are_joined_in_their_order() -> None:
     source = Listed(train=range(50000), test=range(10000))
-    assert examples_of(CIFAR, source, "both") == [
+    assert examples_by_split(CIFAR, source, ["both"])["both"] == [
         ("train", 16399),
         ("train", 1680),
         ("train", 47917),
@@ -128,12 +128,12 @@ def test_key_that_occurs_twice_is_named() -> None:
 
 def test_wrong_count_names_split_and_counts() -> None:
     with pytest.raises(DataError, match=r"'train' holds 49999 examples where 50000"):
-        examples_of(CIFAR, Listed(train=range(49999)), "val200")
+        examples_by_split(CIFAR, Listed(train=range(49999)), ["val200"])
 
 
 def test_unknown_split_lists_the_known() -> None:
     with pytest.raises(DataError, match=r"'dev'[\s\S]*train800, val200"):
-        examples_of(CIFAR, Listed(), "dev")
+        examples_by_split(CIFAR, Listed(), ["dev"])
 
 
 def test_slice_beyond_the_source_is_refused() -> None:
@@ -147,7 +147,7 @@ def test_ordered_sources_are_taken_as_they_are() -> None:
     source = Listed(train=["c", "a", "b"])
     source.ordered = True  # type: ignore[attr-defined]
     small = replace(CIFAR, sizes={"train": 3}, splits={"some": (Slice("train", 1, 3),)})
-    assert examples_of(small, source, "some") == [("train", 1), ("train", 2)]
+    assert examples_by_split(small, source, ["some"])["some"] == [("train", 1), ("train", 2)]
 
 
 def test_sources_may_know_the_splits() -> None:
@@ -160,4 +160,4 @@ def test_sources_may_know_the_splits() -> None:
     assert found["val200"] == [("mine", 4), ("mine", 2)]
     assert sorted(found["some"]) == [("train", 0), ("train", 1), ("train", 2)]
     with pytest.raises(DataError, match="no split 'test'"):
-        examples_of(small, Split(), "test")
+        examples_by_split(small, Split(), ["test"])

@@ -17,7 +17,7 @@ from ragged_source import IMAGE_SET, Ragged
 from vtab_harness.api.errors import DataError, StorageError
 from vtab_harness.api.labels import Column
 from vtab_harness.datasets.caltech101 import IMAGE_SET as CALTECH101
-from vtab_harness.formats.example_order import examples_of, keys_fingerprint
+from vtab_harness.formats.example_order import examples_by_split, keys_fingerprint
 from vtab_harness.prepared.certify import provenance
 from vtab_harness.prepared.prepared_set import SPLITS, PreparedSet, default_cache, prepare
 
@@ -60,7 +60,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
 @pytest.mark.parametrize("split", SPLITS)
 def test_images_keys_and_annotations_come_in_example_order(prepared: PreparedSet, split: str) -> None:
     source = Ragged()
-    examples = examples_of(IMAGE_SET, source, split)
+    examples = examples_by_split(IMAGE_SET, source, [split])[split]
     images = prepared.images(split)
     assert images.name == f"ragged/{split}"
     assert len(images) == len(examples) == IMAGE_SET.size(split)

@@ -7,7 +7,7 @@ from vtab_harness.api.errors import DataError
 from vtab_harness.datasets import caltech101, cifar100, dsprites
 from vtab_harness.formats.community.source import open_community
 from vtab_harness.formats.decode import decode
-from vtab_harness.formats.example_order import examples_of
+from vtab_harness.formats.example_order import examples_by_split
 from vtab_harness.prepared.prepared_set import prepare
 
 
@@ -16,7 +16,7 @@ def test_lists_are_the_splits(tmp_path: Path) -> None:
     source = open_community(cifar100.IMAGE_SET, [tmp_path / "nowhere", tmp_path])
     assert source is not None
     assert source.variant == "jpeg75"
-    assert examples_of(cifar100.IMAGE_SET, source, "val200") == [("val200", at) for at in range(200)]
+    assert examples_by_split(cifar100.IMAGE_SET, source, ["val200"])["val200"] == [("val200", at) for at in range(200)]
     assert source.keys("test") == [f"images/test_{at}.jpg" for at in range(5)]
     assert source.annotations("test")["label"].tolist() == [0, 1, 2, 3, 4]
     found = list(source.images({"test": [3], "val200": [7]}))
@@ -24,7 +24,7 @@ def test_lists_are_the_splits(tmp_path: Path) -> None:
     for split, at, pixels in found:
         assert (pixels == decode(image(split, at), "")).all()
     with pytest.raises(DataError, match="no split 'train', only train800, val200, test"):
-        examples_of(cifar100.IMAGE_SET, source, "train")
+        examples_by_split(cifar100.IMAGE_SET, source, ["train"])
 
 
 def test_class_folders_serve_too(tmp_path: Path) -> None:
