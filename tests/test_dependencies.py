@@ -18,6 +18,9 @@ DISTRIBUTIONS = {
     "torch.utils.tensorboard": "tensorboard",
 }
 
+UNDECLARED_BY_OTHERS = {"importlib-resources"}
+"""What a dependency imports and does not declare itself: TensorFlow Datasets 4.9."""
+
 
 def normalised(name: str) -> str:
     return name.lower().replace("_", "-")
@@ -68,7 +71,7 @@ def documented() -> dict[str, set[str]]:
 
 def test_what_is_imported_is_declared_and_nothing_else_is() -> None:
     lists = declared()
-    assert lists["required"] | lists["optional"] == imported()
+    assert lists["required"] | lists["optional"] == imported() | UNDECLARED_BY_OTHERS
     assert not lists["required"] & lists["optional"]
 
 

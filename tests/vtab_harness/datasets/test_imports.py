@@ -34,5 +34,6 @@ def test_a_run_imports_the_reader_of_its_image_set_only(tmp_path: Path, small_ba
     done = subprocess.run([sys.executable, "-c", code, "run", *names, *folders], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     modules = done.stdout.rpartition("modules:")[2].split()
+    assert not {"tensorflow_datasets", "tensorflow", "h5py"} & set(modules)
     of_sets = {name.removeprefix("vtab_harness.datasets") for name in modules if "vtab_harness.datasets" in name}
     assert of_sets == {"", ".caltech101", ".caltech101.classes", ".caltech101.reader", ".caltech101.splits"}

@@ -1,6 +1,8 @@
 """The records of a prepared data set's files, in stored order, which is TFDS's example order.
 
-``tfrecord`` files are read by the project itself, ``array_record`` files by the small package of that name.
+``tfrecord`` files are read by the project itself, as TFDS cannot without TensorFlow; ``array_record`` files by the
+package of that name, which TFDS reads them with. TFDS's own data source over it gives the same bytes, but imports
+whatever module a directory's ``features.json`` names, and passes over records beyond those described.
 """
 
 from __future__ import annotations
@@ -85,8 +87,8 @@ def _array_record_reader(path: Path) -> Callable[[str], Any]:
     except ImportError as error:
         raise DataError(
             f"{path} is an array_record file, and the package array_record cannot be imported: {error}",
-            "Install it with: pip install 'vtab-harness[array-record]' (or pip install array_record); or prepare the"
-            " data set with file_format='tfrecord', which needs nothing more.",
+            "Install it with: pip install array_record, which TFDS has on Linux only; or prepare the data set with"
+            " file_format='tfrecord', which needs nothing more.",
         ) from error
     return reader
 

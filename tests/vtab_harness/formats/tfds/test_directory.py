@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +35,7 @@ def test_reads_shards_in_order(tmp_path: Path) -> None:
         splits=[
             {"name": "train", "shardLengths": ["2", "3"], "numBytes": "9"},
             {"name": "test", "shardLengths": [1], "filepathTemplate": "{SPLIT}_{SHARD_INDEX}_{NUM_SHARDS}.x"},
-            {"name": "extra", "shardLengths": ["many"]},
+            {"name": "extra", "shardLengths": ["7"], "statistics": {"since": "a newer version"}},
         ],
     )
     found = read_directory(CIFAR, path)
@@ -43,6 +46,26 @@ def test_reads_shards_in_order(tmp_path: Path) -> None:
     assert [shard.path for shard in found.splits["test"]] == [path / "test_00000_00001.x"]
     assert found.version == "3.0.2"
     assert set(found.splits) == {"train", "test"}
+
+
+def test_reading_needs_neither_tensorflow_nor_a_network_and_leaves_logging_alone(tmp_path: Path) -> None:
+    path = write(tmp_path, CIFAR, EMPTY)
+    program = f"""
+import logging, pathlib, socket, sys
+def refuse(*_, **__): sys.exit("asked the network")
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
+from vtab_harness.datasets.cifar100 import IMAGE_SET
+from vtab_harness.formats.tfds.directory import read_directory
+assert "tensorflow_datasets" not in sys.modules
+read_directory(IMAGE_SET, pathlib.Path({str(path)!r}))
+assert "tensorflow_datasets" in sys.modules
+assert not {{"tensorflow", "torch", "pandas"}} & sys.modules.keys()
+assert not logging.root.handlers
+"""
+    environment = {**os.environ, "HOME": str(tmp_path), "TFDS_DATA_DIR": str(tmp_path / "nowhere")}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["cifar100"]
 
 
 def test_another_config_is_refused(tmp_path: Path) -> None:
@@ -61,8 +84,10 @@ def test_another_config_is_refused(tmp_path: Path) -> None:
         ({"splits": [{"name": "train", "shardLengths": ["x"]}]}, "no usable dataset_info.json"),
         ({"splits": [{"name": "train", "shardLengths": ["-1"]}]}, "-1 examples"),
         ({"splits": 5}, "no usable dataset_info.json"),
+        ({"version": ""}, "no usable dataset_info.json"),
         ({"splits": [{"name": "train", "shardLengths": ["1"], "filepathTemplate": "../{SPLIT}"}]}, "one of its own"),
         ({"splits": [{"name": "train", "shardLengths": ["1"], "filepathTemplate": "{SPLIT.x}"}]}, "one of its own"),
+        ({"splits": [{"name": "train", "shardLengths": ["1"], "filepathTemplate": "{SPLIT:>1000000000}"}]}, "its own"),
     ],
 )
 def test_unusable_descriptions_are_refused(tmp_path: Path, info: dict[str, Any], message: str) -> None:
