@@ -16,6 +16,7 @@ from torch import nn
 from vtab_harness.api.backbones import Backbone, BackboneSpec, Transform
 from vtab_harness.api.errors import OptionError, UnknownNameError, VtabError, near_names, unknown_name
 from vtab_harness.backbones import options, timm_build, weights
+from vtab_harness.backbones.checkpoint_file import read_checkpoint
 from vtab_harness.backbones.code import exact_imports
 from vtab_harness.backbones.objects import object_digest
 from vtab_harness.backbones.pooled import PooledFeatures
@@ -76,7 +77,7 @@ class PythonSource:
             transform = overrides.apply(brought or _transform(module))
             if checkpoint is not None:
                 path = Path(checkpoint).expanduser()
-                weights.load_into(module, weights.read_checkpoint(path), timm_build.classifier_names(module), path)
+                weights.load_into(module, read_checkpoint(path), timm_build.classifier_names(module), path)
             if callable(getattr(module, "forward_features", None)) and callable(getattr(module, "forward_head", None)):
                 module = PooledFeatures(module)
             module.eval()

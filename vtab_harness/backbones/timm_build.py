@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from vtab_harness.api.backbones import Transform
 from vtab_harness.api.errors import CheckpointError, OptionError, VtabError, near_names
 from vtab_harness.backbones import weights
+from vtab_harness.backbones.checkpoint_file import read_checkpoint
 
 _REFUSED = {
     "num_classes": "The classifier is never used.",
@@ -114,7 +115,7 @@ def published_model(plan: Plan, path: Path) -> nn.Module:
             model = _timm(plan, pretrained=True, pretrained_cfg=cfg)
     except Exception as error:
         if path.suffix != ".npz":
-            weights.read_checkpoint(path)  # says more where the file itself is at fault
+            read_checkpoint(path)  # says more where the file itself is at fault
         raise CheckpointError(
             f"timm cannot load {path} into {plan.architecture}: {str(error)[:600]}",
             "Delete the file from the cache so that it is fetched again, and check the model arguments.",
@@ -129,7 +130,7 @@ def load_file(model: nn.Module, plan: Plan, path: Path) -> None:
     Raises:
         CheckpointError: The file cannot be read or does not fit.
     """
-    state = weights.read_checkpoint(path)
+    state = read_checkpoint(path)
     ignore = classifier_names(model)
     if weights.mismatches(model, state, ignore):
         state = dict(_converted(model, plan, state, ignore))
