@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,15 @@ from typing import Any
 import timm
 from timm.models import PretrainedCfg
 
-from vtab_harness.api.errors import CheckpointError, near_names
+from vtab_harness.api.errors import CheckpointError
+from vtab_harness.backbones.options import MOST_PIXELS
+from vtab_harness.formats.json_file import read_json
+from vtab_harness.api.errors import near_names
 
 # In timm's own order; after these any file of a known ending.
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth")
+_MAX_BYTES = 1 << 20
+"""Of ``config.json``; a list of 21,000 labels takes half of it."""
 _ENDINGS = ("*.safetensors", "*.pth", "*.pth.tar", "*.bin")
 # Where the weights are is the caller's business, and a folder's own claim about it must not be followed.
 _NOT_TAKEN = {"file", "url", "hf_hub_id", "hf_hub_filename", "state_dict", "source", "custom_load"}
@@ -46,7 +50,7 @@ def read_config(path: Path) -> Config:
     """
     remedy = "Save the model with timm.models.save_for_hf, or load its weights with timm:NAME?checkpoint=FILE."
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path, _MAX_BYTES)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} is missing; without it the architecture is unknown.", remedy) from error
     except (OSError, ValueError) as error:
@@ -77,6 +81,8 @@ def _check(cfg: Mapping[str, Any], arguments: dict[str, Any], path: Path) -> Non
     size = cfg.get("input_size", [3, 224, 224])
     if not isinstance(size, list) or len(size) != 3 or not all(isinstance(n, int) and n > 0 for n in size):
         raise CheckpointError(f"{path} gives an input_size of {size!r}; it must be [3, height, width].")
+    if size[1] * size[2] > MOST_PIXELS:
+        raise CheckpointError(f"{path} gives an input_size of {size!r}: more than {MOST_PIXELS:,} pixels.")
     if size[0] != 3 or arguments.pop("in_chans", 3) != 3:
         raise CheckpointError(f"{path} describes a model of images with other than 3 channels.")
     for key in ("mean", "std"):
@@ -87,6 +93,9 @@ def _check(cfg: Mapping[str, Any], arguments: dict[str, Any], path: Path) -> Non
             or not all(isinstance(v, (int, float)) and abs(v) < 1e6 and (v > 0 or key == "mean") for v in values)
         ):
             raise CheckpointError(f"{path} gives a {key} of {values!r}; it must be three numbers.")
+    names = cfg.get("classifier", [])
+    if not isinstance(names, str) and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise CheckpointError(f"{path} gives a classifier of {names!r}; it must be names of modules.")
 
 
 def find_weights(folder: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,10 +25,13 @@ def contents(paths: Iterable[Path]) -> dict[Path, str]:
 def _content(path: Path) -> str:
     try:
         if path.is_dir():
-            return hashlib.sha256("\0".join(sorted(child.name for child in path.iterdir())).encode()).hexdigest()
+            # Names may hold bytes that are no text.
+            names = b"\0".join(sorted(os.fsencode(child.name) for child in path.iterdir()))
+            return hashlib.sha256(names).hexdigest()
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
+    # ValueError: a path with a null character.
+    except (OSError, ValueError):
         return "absent"
 
 

@@ -11,6 +11,8 @@ from typing import Any
 from vtab_harness.api.backbones import RESIZE_RULES, Transform
 from vtab_harness.api.errors import OptionError
 
+MOST_PIXELS = 1 << 22
+"""Of the images that a backbone gets, 2048 x 2048; the data sets' own are smaller."""
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "none": None}
 
 
@@ -68,6 +70,8 @@ def image_size(key: str, text: str) -> tuple[int, int]:
         numbers = numbers[1:]
     if len(numbers) > 2 or min(numbers) < 1:
         raise OptionError(f"The option {key}={text!r} is not an image size.", hint)
+    if numbers[0] * numbers[-1] > MOST_PIXELS:
+        raise OptionError(f"The option {key}={text!r} asks for images of more than {MOST_PIXELS:,} pixels.", hint)
     return numbers[0], numbers[-1]
 
 

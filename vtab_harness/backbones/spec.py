@@ -36,23 +36,31 @@ def parse(text: str) -> BackboneSpec:
     options: dict[str, str] = {}
     for part in tail.split("&") if question and tail else []:
         key, equals, value = part.partition("=")
-        key = unquote(key)
+        key = _unquoted(key)
         if not equals or not key:
             raise OptionError(f"The backbone {text!r} has the option {part!r}, which is not key=value.")
         if key in options:
             raise OptionError(f"The backbone {text!r} gives the option {key!r} twice.")
-        options[key] = unquote(value)
-    return BackboneSpec(text=text, prefix=prefix, name=unquote(name), options=options)
+        options[key] = _unquoted(value)
+    return BackboneSpec(text=text, prefix=prefix, name=_unquoted(name), options=options)
 
 
 def build(prefix: str, name: str, options: Mapping[str, str] | None = None) -> str:
     """Returns the spec string that ``parse`` reads back as these parts."""
-    safe = "/:,.~@ ()+\\"
-    pairs = [f"{quote(key, safe=safe)}={quote(value, safe=safe + '=')}" for key, value in (options or {}).items()]
-    text = f"{prefix}:{quote(name, safe=safe)}"
+    pairs = [f"{_quoted(key)}={_quoted(value, '=')}" for key, value in (options or {}).items()]
+    text = f"{prefix}:{_quoted(name)}"
     # Blanks at either end would be taken for a slip of the pen.
     text = f"{text}?{'&'.join(pairs)}" if pairs else text
     return text[:-1] + "%20" if text.endswith(" ") else text
+
+
+def _quoted(text: str, more: str = "") -> str:
+    # Names of files may hold bytes that are no UTF-8, which Python keeps as surrogates.
+    return quote(text, safe="/:,.~@ ()+\\" + more, errors="surrogateescape")
+
+
+def _unquoted(text: str) -> str:
+    return unquote(text, errors="surrogateescape")
 
 
 def load(text: str) -> Backbone:

@@ -19,9 +19,10 @@ from timm.data.config import resolve_data_config
 from torch import Tensor, nn
 
 from vtab_harness.api.backbones import Transform
-from vtab_harness.api.errors import CheckpointError, OptionError, VtabError, near_names
-from vtab_harness.backbones import weights
-from vtab_harness.backbones.checkpoint_file import read_checkpoint
+from vtab_harness.api.errors import CheckpointError, OptionError, VtabError
+from vtab_harness.backbones import size_limits, weights
+from vtab_harness.backbones.checkpoint_file import outline, read_checkpoint
+from vtab_harness.api.errors import near_names
 
 _REFUSED = {
     "num_classes": "The classifier is never used.",
@@ -58,14 +59,15 @@ class Plan:
 
 
 def check_arguments(arguments: Mapping[str, Any]) -> None:
-    """Refuses model arguments that would undo what the harness relies on.
+    """Refuses model arguments that would undo what the harness relies on, or take absurd amounts of memory.
 
     Raises:
         OptionError: Names the argument and says what to do instead.
     """
-    for key in arguments:
+    for key, value in arguments.items():
         if key in _REFUSED:
             raise OptionError(f"The model argument {key!r} cannot be set here.", _REFUSED[key])
+        size_limits.check_argument(key, value)
 
 
 @contextmanager
@@ -81,25 +83,55 @@ def sketch(plan: Plan) -> nn.Module:
     """Builds a model without memory for its weights, to learn its configuration and parameters.
 
     Raises:
-        OptionError: A model argument is unknown or makes the architecture impossible.
+        OptionError: A model argument is unknown or makes the architecture impossible, or larger than any network or
+            than the memory of this machine.
     """
     try:
-        with torch.device("meta"):
-            return _create(plan)
+        with torch.device("meta"), size_limits.counting():
+            model = _create(plan)
     except (NotImplementedError, RuntimeError):
         # A few releases of timm read numbers off tensors while they build, which the meta device has none of.
         return random_model(plan, seed=0)
     except Exception as error:
         raise _explain(error, plan) from error
+    size_limits.check_room(model, f"The architecture {plan.architecture!r} with {_shown(plan)}")
+    return model
 
 
 def random_model(plan: Plan, seed: int) -> nn.Module:
     """Builds a model with a random initialisation that depends on nothing but the seed."""
     try:
-        with own_random_numbers(seed):
+        with own_random_numbers(seed), size_limits.counting():
             return _create(plan)
     except Exception as error:
         raise _explain(error, plan) from error
+
+
+def filled_model(plan: Plan, path: Path, seed: int = 0) -> nn.Module:
+    """Builds a model and copies a checkpoint into it, in timm's layout or in another that timm can convert.
+
+    No memory is taken for a model that the checkpoint cannot be of.
+
+    Args:
+        plan: What to build.
+        path: The checkpoint.
+        seed: Of what the checkpoint does not hold.
+
+    Raises:
+        CheckpointError: The file cannot be read or does not fit.
+    """
+    model = sketch(plan)
+    ignore = classifier_names(model)
+    # Of a safetensors file the header says enough; any other has to be read for it, which takes no more than its size.
+    state = outline(path) or read_checkpoint(path)
+    weights.check_sizes(model, state, ignore, path)
+    if any(value.is_meta for value in state.values()):
+        state = read_checkpoint(path)
+    model = random_model(plan, seed)
+    if weights.mismatches(model, state, ignore):
+        state = dict(_converted(model, plan, state, ignore))
+    weights.load_into(model, state, ignore, path)
+    return model
 
 
 def published_model(plan: Plan, path: Path) -> nn.Module:
@@ -122,19 +154,6 @@ def published_model(plan: Plan, path: Path) -> nn.Module:
         ) from error
     weights.check_finite(model.state_dict(), path)
     return model
-
-
-def load_file(model: nn.Module, plan: Plan, path: Path) -> None:
-    """Copies a checkpoint in timm's layout into a model; another layout is converted where timm knows how.
-
-    Raises:
-        CheckpointError: The file cannot be read or does not fit.
-    """
-    state = read_checkpoint(path)
-    ignore = classifier_names(model)
-    if weights.mismatches(model, state, ignore):
-        state = dict(_converted(model, plan, state, ignore))
-    weights.load_into(model, state, ignore, path)
 
 
 def classifier_names(model: nn.Module) -> tuple[str, ...]:
@@ -188,7 +207,7 @@ def _create(plan: Plan) -> nn.Module:
     try:
         return _timm(plan, num_classes=0)
     except Exception as error:
-        if _UNEXPECTED.search(str(error)):
+        if isinstance(error, size_limits.TooLargeError) or _UNEXPECTED.search(str(error)):
             raise
         # Not every architecture can be built without a classifier; it is then taken off later.
         return _timm(plan)
@@ -223,10 +242,12 @@ def _explain(error: Exception, plan: Plan) -> OptionError:
         close = near_names(name, known)
         hint = "Did you mean " + " or ".join(map(repr, close)) + "?" if close else f"It takes {', '.join(known[:30])}."
         return OptionError(f"The architecture {plan.architecture!r} does not take the model argument {name!r}.", hint)
-    shown = ", ".join(f"{key}={value!r}" for key, value in plan.arguments.items()) or "its defaults"
-    return OptionError(
-        f"The architecture {plan.architecture!r} cannot be built with {shown}: {type(error).__name__}: {error}"
-    )
+    said = str(error) if isinstance(error, size_limits.TooLargeError) else f"{type(error).__name__}: {error}"
+    return OptionError(f"The architecture {plan.architecture!r} cannot be built with {_shown(plan)}: {said}")
+
+
+def _shown(plan: Plan) -> str:
+    return ", ".join(f"{key}={value!r}" for key, value in plan.arguments.items()) or "its defaults"
 
 
 def _known_arguments(plan: Plan) -> list[str]:

@@ -94,7 +94,7 @@ class TimmSource:
         if checkpoint is not None:
             path = Path(checkpoint).expanduser()
             files |= contents([path])
-            model = _from_file(plan, path, seed)
+            model = timm_build.filled_model(plan, path, seed)
         elif pretrained:
             if found.weights is None:
                 raise CheckpointError(
@@ -165,7 +165,7 @@ def _find_timm(spec: BackboneSpec) -> _Found:
     architecture, _, _ = spec.name.partition(".")
     if "/" in spec.name or ":" in spec.name or not timm.is_model(architecture):
         error = unknown_name("timm architecture", spec.name, [*timm.list_models(), *timm.list_models(pretrained=True)])
-        where = "local-dir" if Path(spec.name).is_dir() else "hf-hub"
+        where = "local-dir" if _is_folder(spec.name) else "hf-hub"
         raise UnknownNameError(error.message, f"Write {where}:{spec.name}") if "/" in spec.name else error
     try:
         known = timm.models.get_pretrained_cfg(spec.name)
@@ -191,6 +191,14 @@ def _find_timm(spec: BackboneSpec) -> _Found:
             return timm_build.published_model(ready, path)
 
     return _Found(plan, find_weights if weighty else None, fill)
+
+
+def _is_folder(name: str) -> bool:
+    try:
+        return Path(name).is_dir()
+    # Longer than names can be, or with characters that they cannot have.
+    except (OSError, ValueError):
+        return False
 
 
 @contextmanager
@@ -220,13 +228,12 @@ def _published_files(cfg: Mapping[str, Any]) -> tuple[Path, ...]:
 def _from_config(path: Path, deciding: tuple[Path, ...], find_weights: Callable[[], tuple[Path, ...]]) -> _Found:
     files = contents([path, *deciding])
     config = folders.read_config(path)
-    return _Found(Plan(config.architecture, config.cfg, config.arguments), find_weights, _from_file, path, files)
-
-
-def _from_file(plan: Plan, path: Path, seed: int = 0) -> nn.Module:
-    model = timm_build.random_model(plan, seed)
-    timm_build.load_file(model, plan, path)
-    return model
+    try:
+        timm_build.check_arguments(config.arguments)
+    except OptionError as error:
+        raise CheckpointError(f"{path}: {error.message}", "Take it out of 'model_args'.") from error
+    plan = Plan(config.architecture, config.cfg, config.arguments)
+    return _Found(plan, find_weights, timm_build.filled_model, path, files)
 
 
 def _find_folder(spec: BackboneSpec) -> _Found:

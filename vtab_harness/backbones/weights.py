@@ -79,6 +79,33 @@ def mismatches(module: nn.Module, state: Mapping[str, Tensor], ignore: Iterable[
     return lines
 
 
+def check_sizes(module: nn.Module, state: Mapping[str, Tensor], ignore: Iterable[str], where: str | Path) -> None:
+    """Refuses a checkpoint that no conversion could make fit, as it is far smaller or larger than the module.
+
+    Args:
+        module: May be on the meta device.
+        state: Name -> tensor, which may be on the meta device.
+        ignore: Names of classifier modules, whose sizes do not count.
+        where: What to call the checkpoint in messages.
+
+    Raises:
+        CheckpointError: It is.
+    """
+    ignore = tuple(ignore)
+    lines = mismatches(module, state, ignore)
+    if not lines:
+        return
+    own, found = (
+        [value.numel() for key, value in values.items() if not _under(key, ignore)]
+        for values in (module.state_dict(), state)
+    )
+    # Conversions resize position embeddings, and drop what else was trained with a network: teachers, other towers.
+    smaller = sum(own) > 2 * sum(found) + (1 << 25)
+    larger = sum(found) > 16 * sum(own) + (1 << 26) or len(found) > 16 * len(own) + 10_000
+    if smaller or larger:
+        raise _misfit(module, state, lines, where)
+
+
 def load_into(
     module: nn.Module, state: Mapping[str, Tensor], ignore: Iterable[str] = (), where: str | Path = "the checkpoint"
 ) -> None:
@@ -96,17 +123,21 @@ def load_into(
     ignore = tuple(ignore)
     lines = mismatches(module, state, ignore)
     if lines:
-        own = module.state_dict()
-        fitting = sum(key in state and state[key].shape == own[key].shape for key in own)
-        shown = "; ".join(lines[:_SHOWN]) + (f"; and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else "")
-        other = fitting * 2 < len(own)
-        raise CheckpointError(
-            f"The weights of {where} do not fit in {len(lines)} places: {shown}.",
-            "This looks like a checkpoint of another architecture."
-            if other
-            else "Give the architecture and the model arguments that it was trained with.",
-        )
+        raise _misfit(module, state, lines, where)
     check_finite(state, where)
     own = module.state_dict()
     fits = {key: value for key, value in state.items() if key in own and value.shape == own[key].shape}
     module.load_state_dict(fits, strict=False)
+
+
+def _misfit(module: nn.Module, state: Mapping[str, Tensor], lines: list[str], where: str | Path) -> CheckpointError:
+    own = module.state_dict()
+    fitting = sum(key in state and state[key].shape == own[key].shape for key in own)
+    shown = "; ".join(lines[:_SHOWN]) + (f"; and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else "")
+    other = fitting * 2 < len(own)
+    return CheckpointError(
+        f"The weights of {where} do not fit in {len(lines)} places: {shown}.",
+        "This looks like a checkpoint of another architecture."
+        if other
+        else "Give the architecture and the model arguments that it was trained with.",
+    )

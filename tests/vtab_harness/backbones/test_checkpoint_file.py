@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from vtab_harness.api.errors import CheckpointError
-from vtab_harness.backbones.checkpoint_file import read_checkpoint
+from vtab_harness.backbones.checkpoint_file import outline, read_checkpoint
 from vtab_harness.backbones.weights import fingerprint, load_into
 
 
@@ -97,3 +99,55 @@ def test_damaged_safetensors(tmp_path: Path) -> None:
         make(path)
         with pytest.raises(CheckpointError, match=r"weights\.safetensors is not an intact safetensors file"):
             read_checkpoint(path)
+
+
+def _empties(path: Path, count: int) -> Path:
+    tensor = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
+    header = json.dumps({f"empty{number}": tensor for number in range(count)}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    return path
+
+
+def test_headers_have_an_end(tmp_path: Path) -> None:
+    path = _empties(tmp_path / "few.safetensors", 1_000)
+    assert len(read_checkpoint(path)) == len(outline(path) or {}) == 1_000
+    # A million and a half of them kept a machine busy for minutes.
+    path = _empties(tmp_path / "many.safetensors", 100_000)
+    for read in (read_checkpoint, outline):
+        with pytest.raises(CheckpointError, match=r"many\.safetensors has a header of"):
+            read(path)
+
+
+def test_outline_is_the_file_without_its_contents(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    state = {"module.a": torch.zeros(2, 3, dtype=torch.bfloat16), "module.b": torch.zeros(4, dtype=torch.bool)}
+    save_file(state, path)
+    found = outline(path)
+    assert found is not None
+    assert {key: value.shape for key, value in found.items()} == {"a": (2, 3), "b": (4,)}
+    assert [value.is_floating_point() for value in found.values()] == [True, False]
+    assert all(value.is_meta for value in found.values())
+    torch.save(state, tmp_path / "w.pt")
+    assert outline(tmp_path / "w.pt") is None
+
+
+def test_tensors_that_are_larger_than_their_file(tmp_path: Path) -> None:
+    path = tmp_path / "w.pt"
+    torch.save({"a": torch.zeros(1).expand(10**11)}, path)
+    with pytest.raises(CheckpointError, match="far more memory than the file"):
+        read_checkpoint(path)
+    # Memory that several tensors share is nothing unusual.
+    shared = torch.zeros(1000)
+    torch.save({"a": shared, "b": shared.view(10, 100), "c": shared[:500]}, path)
+    assert len(read_checkpoint(path)) == 3
+
+
+def test_packed_torch_files_are_refused(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(10**6)}, tmp_path / "plain.pt")
+    packed = zipfile.ZipFile(tmp_path / "packed.pt", "w", zipfile.ZIP_DEFLATED)
+    with zipfile.ZipFile(tmp_path / "plain.pt") as plain, packed:
+        for info in plain.infolist():
+            packed.writestr(info.filename, plain.read(info))
+    assert (tmp_path / "packed.pt").stat().st_size < 10_000
+    with pytest.raises(CheckpointError, match=r"packed\.pt is damaged or cut off: ValueError: it is packed"):
+        read_checkpoint(tmp_path / "packed.pt")
