@@ -6,7 +6,6 @@ is read. A zip may be in parts that are called ``.001``, ``.002`` and so on.
 
 from __future__ import annotations
 
-import gzip
 import os
 import stat
 import tarfile
@@ -22,12 +21,13 @@ from vtab_harness.api.data import ImageSet
 from vtab_harness.api.errors import DataError
 from vtab_harness.formats.errors import reading, wrong
 from vtab_harness.formats.multipart import FIRST_PART, open_joined, parts_of
+from vtab_harness.formats.tar_stream import open_tar
 
 Entry = tuple[tuple[str, ...], int, Callable[[], IO[bytes]]]
 """Path of a file, its size where the archive claims one, and what opens it."""
 
-_MAX_BYTES = 1 << 28
-"""Of one file that is read whole; published images and lists are far smaller."""
+_MAX_BYTES = 1 << 26
+"""Of one file that is read whole; published images and lists are far smaller. Several are read ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +161,9 @@ class Members:
         # Not closed here, since its members may be read later: it closes itself once none of them is left.
         archive = zipfile.ZipFile(open_joined(parts_of(self.path)) if self.path.suffix == FIRST_PART else self.path)
         for info in archive.infolist():
-            parts = self._safe(info.filename, plain=not stat.S_ISLNK(info.external_attr >> 16))
-            if not info.is_dir():
+            folder = info.filename.endswith("/")
+            parts = self._safe(info.filename, not stat.S_ISLNK(info.external_attr >> 16), folder)
+            if not folder:
                 yield parts, info.file_size, partial(archive.open, info)
 
     def _wrapped(self) -> IO[bytes]:
@@ -175,21 +176,19 @@ class Members:
     def _in_tar(self, opened: IO[bytes], packed: bool) -> Iterator[Entry]:
         with opened as file:
             self._raw = file
-            # Decompressed here, because tarfile's own streaming checks neither the end nor the checksum.
-            plain: IO[bytes] = gzip.GzipFile(fileobj=file) if packed else file  # type: ignore[assignment]
-            with tarfile.open(fileobj=plain, mode="r|") as tar:
+            with open_tar(file, packed) as tar:
                 for member in tar:
-                    parts = self._safe(member.name, plain=member.isfile() or member.isdir())
+                    parts = self._safe(member.name, member.isfile() or member.isdir(), member.isdir())
                     if member.isfile():
                         yield parts, member.size, partial(_content, tar, member)
-                while plain.read(1 << 20):
-                    pass
 
-    def _safe(self, name: str, plain: bool) -> tuple[str, ...]:
+    def _safe(self, name: str, plain: bool, folder: bool) -> tuple[str, ...]:
         """Returns the parts of a name; nothing is written, but an archive with such names is not the real one."""
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or not plain:
             raise self.wrong(f"holds {name!r}, which leads out of it or is no plain file")
+        if not path.parts and not folder:
+            raise self.wrong("holds a file without a name")
         return path.parts
 
 

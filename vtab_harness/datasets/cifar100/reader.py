@@ -5,8 +5,6 @@ Each example is 3074 bytes: coarse label, fine label, and the red, green and blu
 
 from __future__ import annotations
 
-import gzip
-import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 from vtab_harness.api.data import ImageSet, Source
 from vtab_harness.formats.errors import reading, wrong
 from vtab_harness.formats.locate import locate
+from vtab_harness.formats.tar_stream import open_tar
 
 _FOLDER = "cifar-100-binary"
 _NAMES = ("cifar-100-binary.tar.gz", _FOLDER)
@@ -88,8 +87,7 @@ class Cifar100:
 
     def _from_archive(self) -> Iterator[tuple[str, NDArray[np.uint8]]]:
         missing = {f"{_FOLDER}/{name}": split for split, name in _FILES.items()}
-        # Decompressed here, because tarfile's own streaming checks neither the end nor the checksum.
-        with gzip.open(self.path) as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
+        with self.path.open("rb") as file, open_tar(file, packed=True) as tar:
             for member in tar:
                 split = missing.pop(member.name.removeprefix("./"), None)
                 if split is not None:
@@ -97,8 +95,6 @@ class Cifar100:
                     if data is None:
                         raise wrong(self._set, self.path, f"holds {member.name} as something other than a file")
                     yield split, self._checked(split, data, member.size, self.path / member.name)
-            while plain.read(1 << 20):
-                pass
         if missing:
             raise wrong(self._set, self.path, f"holds no {' and no '.join(missing)}")
 
