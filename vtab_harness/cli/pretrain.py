@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,9 +35,11 @@ def pretrain(
     """Pretrain a backbone; `vtab run --backbone FAMILY:OUT` then evaluates it."""
     from vtab_harness import registry
     from vtab_harness.api.values import apply_overrides, parse_overrides
+    from vtab_harness.formats.toml_file import read_toml
 
     found = registry.pretrainers.get(pretrainer)
-    given: dict[str, Any] = {**_read(settings), **parse_overrides(set_ or [])}
+    written = {} if settings is None else read_toml(settings, "--settings")
+    given: dict[str, Any] = {**written, **parse_overrides(set_ or [])}
     chosen = apply_overrides(found.settings, given, f"pretrainer {pretrainer!r}")
     watcher = None
     # One of the processes of torchrun speaks and evaluates for all.
@@ -68,16 +69,3 @@ def pretrain(
         raise typer.Exit(1)
     if first:
         typer.echo(f"{folder}: finished. Evaluate it: vtab run --backbone {found.family}:{folder} ...")
-
-
-def _read(path: Path | None) -> dict[str, Any]:
-    from vtab_harness.api.errors import OptionError
-
-    if path is None:
-        return {}
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise OptionError(f"--settings {path}: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise OptionError(f"--settings {path}: not a TOML file: {error}.") from error

@@ -19,6 +19,9 @@ from vtab_harness.engine import logistic
 if TYPE_CHECKING:
     from vtab_harness.api.bench import Bench
 
+_MOST_STRENGTHS = 10_000
+"""They are solved as one problem, whose memory grows with their number."""
+
 
 @dataclass(frozen=True, slots=True)
 class LinearSettings:
@@ -44,10 +47,10 @@ class LinearSettings:
     max_iterations: int = 500
 
     def __post_init__(self) -> None:
-        if not (0 < self.l2_min <= self.l2_max < math.inf) or self.l2_count < 1:
+        if not (0 < self.l2_min <= self.l2_max < math.inf) or not 1 <= self.l2_count <= _MOST_STRENGTHS:
             raise OptionError(
                 f"linear: l2_min {self.l2_min}, l2_max {self.l2_max} and l2_count {self.l2_count} make no grid",
-                "Give 0 < l2_min <= l2_max and l2_count >= 1.",
+                f"Give 0 < l2_min <= l2_max and l2_count from 1 to {_MOST_STRENGTHS}.",
             )
         if not self.tolerance > 0 or self.max_iterations < 1:
             raise OptionError("linear: tolerance must be positive and max_iterations at least 1")

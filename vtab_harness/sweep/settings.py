@@ -136,11 +136,13 @@ def _seeds(value: Any) -> tuple[int, ...]:
     if value is None or value == "":
         return ()
     try:
+        if any(isinstance(v, float | bool) for v in (value if isinstance(value, list | tuple) else [value])):
+            raise ValueError("seeds are whole numbers")
         if isinstance(value, list | tuple):
             seeds = tuple(int(v) for v in value)
         elif isinstance(value, str) and "," in value:
             seeds = tuple(int(v) for v in value.split(",") if v.strip())
-        elif isinstance(value, bool) or int(value) < 1:
+        elif int(value) < 1:
             raise OptionError(f"--seeds {value}: expected at least one seed.")
         else:
             # Not made before its length is known to be sensible.

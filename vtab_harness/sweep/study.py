@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 import typing
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from vtab_harness.api.errors import OptionError, near_names
 from vtab_harness.api.settings import options_of
 from vtab_harness.api.values import read_value
+from vtab_harness.formats.toml_file import read_toml
 
 
 def read_study(path: Path, settings: type[Any]) -> dict[str, Any]:
@@ -25,12 +25,7 @@ def read_study(path: Path, settings: type[Any]) -> dict[str, Any]:
     Raises:
         OptionError: It is missing, not TOML, has an unknown key (the nearest are named) or a wrong type.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise OptionError(f"--study {path}: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise OptionError(f"--study {path}: not a TOML file: {error}.") from error
+    content = read_toml(path, "--study")
     known = [f.name for f in options_of(settings)]
     hints = typing.get_type_hints(settings)
     base = path.resolve().parent

@@ -54,11 +54,21 @@ def test_single_value_for_a_list_setting() -> None:
         ({"steps": ""}, "steps"),
         ({"lr": "nan"}, "lr"),
         ({"decay_at": "2"}, "decay_at"),
+        ({"steps": "9" * 400}, "expected a whole number"),
+        ({"steps": "0x" + "f" * 5000}, "expected a whole number"),
+        ({"steps": "inf"}, "expected a whole number"),
+        ({"steps": "(" * 300}, "expected a whole number"),
+        ({"momentum": "9" * 400}, "expected a number"),
     ],
 )
 def test_wrong_overrides_are_named(overrides: dict[str, str], message: str) -> None:
     with pytest.raises(OptionError, match=message):
         build_protocol("finetune", overrides)
+
+
+def test_the_grid_has_an_end() -> None:
+    with pytest.raises(OptionError, match="l2_count from 1 to 10000"):
+        build_protocol("linear", {"l2_count": "2000000000"})
 
 
 def test_unknown_protocol() -> None:

@@ -64,6 +64,8 @@ def test_options_win_and_settings_are_merged(tmp_path: Path) -> None:
         ("set = 5", "study.toml: set=5: expected a table"),
         ("results = 5", "study.toml: results=5: expected a path"),
         ("features = 'x'", "unknown key 'features'"),
+        ("seeds = [0, inf]", "--seeds .*expected a number of seeds"),
+        ("seeds = [0.5]", "--seeds .*expected a number of seeds"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, text: str, message: str) -> None:
