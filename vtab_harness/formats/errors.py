@@ -25,7 +25,7 @@ UNREADABLE = (
     gzip.BadGzipFile,
     tarfile.TarError,
     zipfile.BadZipFile,
-    NotImplementedError,  # zipfile and scipy: a compression or a version they do not know.
+    NotImplementedError,  # zipfile: a compression or a version it does not know.
 )
 """What the standard library's readers raise about damaged files."""
 

@@ -96,7 +96,7 @@ def test_changed_byte_is_noticed(tmp_path: Path) -> None:
         ({"y": labels("train") - 1}, "does not hold 12 labels from 1 to 10"),
         ({"y": labels("train") + 1}, "does not hold 12 labels from 1 to 10"),
         ({"y": labels("train") + 0.5}, "does not hold 12 labels from 1 to 10"),
-        ({"y": "text"}, "does not hold 12 labels from 1 to 10"),
+        ({"y": "text"}, "holds no variable y of numbers"),
     ],
 )
 def test_other_contents_are_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
