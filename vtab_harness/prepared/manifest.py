@@ -11,13 +11,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tokenize import TokenError
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from vtab_harness.api.data import ImageSet
 from vtab_harness.api.errors import DataError
 from vtab_harness.api.identity import CodeVersions
+from vtab_harness.formats.jpeg import MAX_PIXELS
+from vtab_harness.formats.json_file import read_json
 
 SCHEMA = 2
 _READABLE = (1, SCHEMA)
@@ -31,6 +35,18 @@ ANNOTATIONS = "annotations.safetensors"
 """Numeric columns of shape (n,)."""
 KEYS = "keys.json"
 """The list of keys."""
+
+
+_FILES = {PIXELS, SHAPES, ANNOTATIONS, KEYS}
+_MAX_MANIFEST = 1 << 24
+_MOST_CHANNELS = 4
+
+
+class _Schema(msgspec.Struct):
+    """What every version has written."""
+
+    schema: int
+    harness: str = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +123,15 @@ class Manifest:
             DataError: It is missing, damaged, or of another version of the harness.
         """
         try:
-            raw = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            if raw["schema"] not in _READABLE:
-                raise damaged(folder, f"was prepared by another version of the harness ({raw.get('harness')})")
-            raw["files"] = {name: FileRecord(**record) for name, record in raw["files"].items()}
-            raw["slices"] = tuple((split, start, stop) for split, start, stop in raw["slices"])
-            raw["archives"] = tuple(ArchiveRecord(**record) for record in raw.get("archives", ()))
-            return cls(**raw)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            found: _Schema = read_json(folder / MANIFEST, _MAX_MANIFEST, _Schema)
+            if found.schema not in _READABLE:
+                raise damaged(folder, f"was prepared by another version of the harness ({found.harness})")
+            manifest: Manifest = read_json(folder / MANIFEST, _MAX_MANIFEST, cls)
+        except (OSError, ValueError) as error:
             raise damaged(folder, f"has no readable {MANIFEST}: {error}") from error
+        if manifest.files.keys() != _FILES:
+            raise damaged(folder, f"has a {MANIFEST} of other files than {', '.join(sorted(_FILES))}")
+        return manifest
 
     def check(self, folder: Path, image_set: ImageSet) -> None:
         """Compares with the declaration, and file sizes with what was written; reads no file.
@@ -150,6 +166,27 @@ class Manifest:
                 raise damaged(folder, f"has no readable {name}: {error}") from error
             if found != record.sha256:
                 raise damaged(folder, f"is damaged: {folder / name} has changed since it was written")
+
+
+def read_shapes(folder: Path, count: int) -> NDArray[np.int64]:
+    """Reads `SHAPES`: (H, W, C) of each image, shape (count, 3).
+
+    Raises:
+        DataError: It is missing or damaged, or images have absurd sizes.
+    """
+    try:
+        # Mapped first, so that an array which claims to be longer than its file is an error, and no memory.
+        shapes = np.load(folder / SHAPES, mmap_mode="r", allow_pickle=False)
+        fits = shapes.dtype == np.int64 and shapes.shape == (count, 3)
+        shapes = np.array(shapes) if fits else np.zeros((0, 3), np.int64)
+    # What its header, a Python literal, gives in the hands of NumPy's parser.
+    except (OSError, EOFError, ValueError, TypeError, OverflowError, SyntaxError, TokenError) as error:
+        raise damaged(folder, f"has no readable {SHAPES}: {error}") from error
+    sides = shapes[:, :2]
+    fits &= bool((shapes > 0).all() and (sides <= MAX_PIXELS).all() and (sides.prod(axis=1) <= MAX_PIXELS).all())
+    if not fits or (shapes[:, 2] > _MOST_CHANNELS).any():
+        raise damaged(folder, f"is damaged: {SHAPES} does not hold the shapes of {count} images")
+    return shapes
 
 
 def pixel_fingerprint(shapes: NDArray[np.int64], pixels_sha256: str) -> str:

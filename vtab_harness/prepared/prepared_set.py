@@ -7,7 +7,6 @@ harm.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from vtab_harness.api.data import Images, ImageSet, Pixels
 from vtab_harness.api.errors import DataError, StorageError
 from vtab_harness.api.labels import LabelRule
 from vtab_harness.formats.example_order import keys_fingerprint
+from vtab_harness.formats.json_file import read_json
 from vtab_harness.formats.progress import report
 from vtab_harness.prepared.choice import Choice, choose
 from vtab_harness.prepared.manifest import (
@@ -38,10 +38,12 @@ from vtab_harness.prepared.manifest import (
     Manifest,
     damaged,
     pixel_fingerprint,
+    read_shapes,
 )
 from vtab_harness.prepared.split_writer import Progress, write_splits
 
 _PARTIAL = ".partial"
+_MAX_KEYS = 1 << 28
 
 
 def default_cache() -> Path:
@@ -128,12 +130,9 @@ class PreparedSet:
     def images(self, split: str) -> Images:
         """Returns the images of a split, without labels."""
         folder, manifest = self._folder(split), self.manifests[split]
-        try:
-            shapes = np.load(folder / SHAPES, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise damaged(folder, f"has no readable {SHAPES}: {error}") from error
+        shapes = read_shapes(folder, manifest.count)
         starts = np.concatenate([[0], np.cumsum(shapes.prod(axis=1))])
-        if len(shapes) != manifest.count or starts[-1] != manifest.files[PIXELS].bytes:
+        if starts[-1] != manifest.files[PIXELS].bytes:
             raise damaged(folder, f"is damaged: {SHAPES} does not fit {PIXELS}")
         return PreparedImages(f"{self.image_set.name}/{split}", manifest.pixels, folder / PIXELS, shapes, starts)
 
@@ -141,9 +140,13 @@ class PreparedSet:
         """Returns the annotation columns of a split, each of shape (n,), in example order."""
         folder = self._folder(split)
         try:
-            return load((folder / ANNOTATIONS).read_bytes())
-        except (OSError, SafetensorError) as error:
+            columns = load((folder / ANNOTATIONS).read_bytes())
+        # KeyError: a type that NumPy has no name for.
+        except (OSError, SafetensorError, KeyError) as error:
             raise damaged(folder, f"has no readable {ANNOTATIONS}: {error}") from error
+        if any(column.shape != (self.manifests[split].count,) for column in columns.values()):
+            raise damaged(folder, f"is damaged: {ANNOTATIONS} is not about {self.manifests[split].count} images")
+        return columns
 
     def labels(self, split: str, rule: LabelRule) -> NDArray[np.int64]:
         """Returns the classes of a split under a label rule, shape (n,), int64.
@@ -163,9 +166,12 @@ class PreparedSet:
         """Returns the keys of a split in example order."""
         folder = self._folder(split)
         try:
-            return [str(key) for key in json.loads((folder / KEYS).read_text(encoding="utf-8"))]
+            keys: list[str] = read_json(folder / KEYS, _MAX_KEYS, list[str])
         except (OSError, ValueError) as error:
             raise damaged(folder, f"has no readable {KEYS}: {error}") from error
+        if len(keys) != self.manifests[split].count:
+            raise damaged(folder, f"is damaged: {KEYS} does not name {self.manifests[split].count} images")
+        return keys
 
     def fingerprints(self, rule: LabelRule | None = None) -> dict[str, dict[str, str]]:
         """Returns, by split, the sha256 (hex) of ``keys`` and ``pixels``, and under a label rule that of ``labels``."""
@@ -185,7 +191,7 @@ class PreparedSet:
             folder = self._folder(split)
             manifest.check(folder, self.image_set)
             manifest.verify(folder)
-            shapes = np.load(folder / SHAPES, allow_pickle=False)
+            shapes = read_shapes(folder, manifest.count)
             if (
                 keys_fingerprint(self.keys(split)) != manifest.keys
                 or pixel_fingerprint(shapes, manifest.files[PIXELS].sha256) != manifest.pixels

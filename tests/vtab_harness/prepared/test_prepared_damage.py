@@ -1,12 +1,16 @@
 """Prepared data that was changed, cut off or forged after it was written."""
 
 import hashlib
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from ragged_source import IMAGE_SET
+from safetensors.numpy import save
 
 from vtab_harness.api.data import ImageSet, Slice
 from vtab_harness.api.errors import DataError
@@ -61,6 +65,80 @@ def test_unreadable_manifest_is_named(fresh: Path, prepared: PreparedSet, text: 
     with pytest.raises(DataError, match="val200") as error:
         unchecked(fresh)
     assert error.value.hint is not None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"count": "40"},
+        {"count": True},
+        {"slices": [["test", 0]]},
+        {"split": ["test"]},
+        {"keys": None},
+        {"files": {}},
+        {"files": {"pixels.bin": {"bytes": 1, "sha256": ""}}},
+        # Hashing it would never end.
+        {"files": {"../../../../../../../../dev/zero": {"bytes": 0, "sha256": ""}}},
+    ],
+)
+def test_manifests_of_other_types_are_named(fresh: Path, prepared: PreparedSet, change: dict[str, Any]) -> None:
+    path = prepared.folder / "test" / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(DataError, match=r"manifest\.json"):
+        unchecked(fresh)
+
+
+def test_manifests_have_an_end(fresh: Path, prepared: PreparedSet) -> None:
+    (prepared.folder / "test" / "manifest.json").write_text("[" * 200_000)
+    with pytest.raises(DataError, match=r"no readable manifest\.json"):
+        unchecked(fresh)
+
+
+def _saved(array: np.ndarray, before: bytes = b"", after: bytes = b"") -> bytes:
+    """Returns an array as a file, with something in its header exchanged."""
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue().replace(before, after, 1)
+
+
+SHAPES = np.tile([4, 5, 3], (40, 1)).astype(np.int64)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        _saved(SHAPES.reshape(-1)),
+        _saved(SHAPES.astype("M8[s]")),
+        _saved(SHAPES.astype(np.float64)),
+        _saved(SHAPES[:, :2]),
+        _saved(SHAPES[1:]),
+        _saved(SHAPES * [1, -1, 1]),
+        _saved(SHAPES * [2**30, 1, 1]),
+        _saved(SHAPES * [1, 1, 100]),
+        _saved(SHAPES, b"(40, 3)", b"(4" + b"0" * 5 + b"3"),
+        _saved(SHAPES, b"(40, 3), }        ", b"(4" + b"0" * 9 + b", 3), }"),
+        _saved(SHAPES, b"'shape'", b"'''ape'"),
+        b"\x93NUMPY",
+        b"",
+    ],
+)
+def test_other_shapes_are_refused(prepared: PreparedSet, content: bytes) -> None:
+    (prepared.folder / "test" / "shapes.npy").write_bytes(content)
+    with pytest.raises(DataError, match=r"shapes\.npy"):
+        prepared.images("test")
+
+
+@pytest.mark.parametrize("keys", [{"a": 1}, ["only one"], [1] * 40, "text"])
+def test_other_keys_are_refused(prepared: PreparedSet, keys: object) -> None:
+    (prepared.folder / "test" / "keys.json").write_text(json.dumps(keys))
+    with pytest.raises(DataError, match=r"keys\.json"):
+        prepared.keys("test")
+
+
+def test_annotations_of_other_images_are_refused(prepared: PreparedSet) -> None:
+    (prepared.folder / "test" / "annotations.safetensors").write_bytes(save({"label": np.zeros(39, np.int64)}))
+    with pytest.raises(DataError, match=r"annotations\.safetensors is not about 40 images"):
+        prepared.annotations("test")
 
 
 def test_forged_fingerprint_is_found(fresh: Path, prepared: PreparedSet) -> None:

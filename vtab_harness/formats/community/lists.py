@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -14,6 +15,7 @@ FILES = {"train800": "train800.txt", "val200": "val200.txt", "test": "test.txt"}
 _COUNTS = {"train800": 800, "val200": 200}
 _MAX_LIST = 1 << 26
 _MAX_IMAGE = 1 << 26
+_NUMBER = re.compile("[0-9]{1,9}")
 _REMEDY = "Unpack the folder again; it must hold train800.txt, val200.txt, test.txt and the images they name."
 
 
@@ -91,7 +93,7 @@ def read_list(folder: Path, split: str, classes: int) -> ListedFiles:
         if not line.strip():
             continue
         name, _, label = line.strip().rpartition(" ")
-        if not name or not (label.isascii() and label.isdigit()) or int(label) >= classes:
+        if not name or not _NUMBER.fullmatch(label) or int(label) >= classes:
             raise DataError(f"{path}, line {number}, is no path and class below {classes}: {line[:200]!r}", _REMEDY)
         if not _inside(name):
             raise DataError(f"{path}, line {number}, leads out of its folder: {line[:200]!r}", _REMEDY)

@@ -21,7 +21,16 @@ def test_reads_paths_and_classes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["images/a.jpg", "images/a.jpg x", "images/a.jpg -1", "images/a.jpg 8", "images/a.jpg 1.0", "7", "images/a.jpg ²"],
+    [
+        "images/a.jpg",
+        "images/a.jpg x",
+        "images/a.jpg -1",
+        "images/a.jpg 8",
+        "images/a.jpg 1.0",
+        "7",
+        "images/a.jpg ²",
+        "a.jpg " + "9" * 5000,
+    ],
 )
 def test_malformed_lines_are_named(tmp_path: Path, line: str) -> None:
     with pytest.raises(DataError, match=r"test.txt, line 2, is no path and class below 8"):

@@ -85,6 +85,8 @@ def test_another_config_is_refused(tmp_path: Path) -> None:
         ({"splits": [{"name": "train", "shardLengths": ["-1"]}]}, "-1 examples"),
         ({"splits": 5}, "no usable dataset_info.json"),
         ({"version": ""}, "no usable dataset_info.json"),
+        ({"splits": [{"name": "train", "shardLengths": [float("inf")]}]}, "no usable dataset_info.json"),
+        ({"splits": [{"name": "train", "shardLengths": ["9" * 5000]}]}, "no usable dataset_info.json"),
         ({"splits": [{"name": "train", "shardLengths": ["1"], "filepathTemplate": "../{SPLIT}"}]}, "one of its own"),
         ({"splits": [{"name": "train", "shardLengths": ["1"], "filepathTemplate": "{SPLIT.x}"}]}, "one of its own"),
         ({"splits": [{"name": "train", "shardLengths": ["1"], "filepathTemplate": "{SPLIT:>1000000000}"}]}, "its own"),
