@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from vivi_pretrain.data.randomness import Stream, generator
 from vtab_harness.api.errors import DataError, OptionError
+from vtab_harness.formats.tar_stream import BoundedHeader
 
 _ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+_MAX_BYTES = 1 << 27
 _REMEDY = (
     "Give a folder with a subfolder of images for each class, or with WebDataset shards (*.tar) of pairs such as "
     "000001.jpg and 000001.cls, the latter holding the number of the class."
@@ -42,9 +44,11 @@ class ImagePlace:
         try:
             with self.path.open("rb") as file:
                 file.seek(self.offset)
-                data = file.read(-1 if self.size is None else self.size)
+                data = file.read(_MAX_BYTES + 1 if self.size is None else min(self.size, _MAX_BYTES + 1))
         except OSError as error:
             raise DataError(f"{self} cannot be read: {error}", "Fetch the images again.") from error
+        if len(data) > _MAX_BYTES:
+            raise DataError(f"{self} is larger than any image", "Remove it.")
         if self.size is not None and len(data) != self.size:
             raise DataError(f"{self} ends early: the tar file is cut off", "Fetch the tar file again.")
         return data
@@ -123,7 +127,7 @@ def _members(shard: Path) -> Iterator[tuple[str, ImagePlace]]:
     labels: dict[str, str] = {}
     keys: Counter[str] = Counter()
     try:
-        with tarfile.open(shard, "r:") as archive:
+        with tarfile.open(shard, "r:", tarinfo=BoundedHeader) as archive:
             for member in archive:
                 folder, slash, name = member.name.rpartition("/")
                 stem, dot, ending = name.partition(".")
@@ -137,7 +141,8 @@ def _members(shard: Path) -> Iterator[tuple[str, ImagePlace]]:
                     content = archive.extractfile(member)
                     assert content is not None
                     labels[key] = _class_number(content.read(64), f"{shard}:{member.name}")
-    except (tarfile.TarError, OSError, EOFError) as error:
+    # OverflowError: a place beyond what a file can have.
+    except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError) as error:
         raise DataError(f"{shard} is not a readable tar file: {error}", _REMEDY) from error
     for key in sorted(images):
         if key not in labels:

@@ -10,12 +10,14 @@ import io
 from typing import Literal
 
 import numpy as np
+import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
 from vtab_harness.api.errors import DataError
 from vtab_harness.formats.jpeg import MAX_PIXELS, decode_jpeg
 
+_JPEG = b"\xff\xd8\xff"
 _PNG_END = b"IEND\xaeB`\x82"
 _REMEDY = "The file is damaged or is not what it should be; fetch the data again."
 
@@ -36,7 +38,7 @@ def decode(data: bytes, where: str, channels: Literal[1, 3] = 3) -> NDArray[np.u
         DataError: Not an image, cut off, or in colour where grey was declared; names `where`.
     """
     try:
-        if data.startswith(b"\xff\xd8\xff"):
+        if data.startswith(_JPEG):
             pixels = decode_jpeg(data, channels)
         elif data.startswith((b"\x89PNG", b"GIF8", b"BM")):
             pixels = _lossless(data, channels)
@@ -45,6 +47,30 @@ def decode(data: bytes, where: str, channels: Literal[1, 3] = 3) -> NDArray[np.u
     except (ValueError, OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise DataError(f"{where} cannot be decoded: {error}", _REMEDY) from error
     return pixels
+
+
+def size_in_header(data: bytes) -> tuple[int, int] | None:
+    """Returns the height and width that a file claims; None where it is neither JPEG nor PNG nor BMP.
+
+    Raises:
+        ValueError: The header is damaged, or claims more pixels than any image has.
+    """
+    if data.startswith(_JPEG):
+        try:
+            height, width, *_ = simplejpeg.decode_jpeg_header(data, strict=False)
+        except KeyError as error:
+            raise ValueError("its header is damaged") from error  # without a colour space
+    elif data.startswith((b"\x89PNG", b"BM")):
+        try:
+            with Image.open(io.BytesIO(data), formats=("PNG", "BMP")) as image:
+                height, width = image.height, image.width
+        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+            raise ValueError(str(error)) from error
+    else:
+        return None
+    if height * width > MAX_PIXELS:
+        raise ValueError(f"its header claims {height} x {width} pixels")
+    return height, width
 
 
 def _lossless(data: bytes, channels: Literal[1, 3]) -> NDArray[np.uint8]:

@@ -17,8 +17,8 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
-MAX_PIXELS = 1 << 28
-"""Larger images are taken for damaged headers: believing one would ask for gigabytes."""
+MAX_PIXELS = 1 << 26
+"""Larger images are taken for damaged headers: believing one would ask for gigabytes. Retinas have 1.8e7."""
 
 _START_OF_SCAN = 0xDA
 _ALONE = (0x01, *range(0xD0, 0xD8))

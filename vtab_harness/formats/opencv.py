@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vtab_harness.api.errors import DataError, NotFoundError
-from vtab_harness.formats.decode import decode
+from vtab_harness.formats.decode import decode, size_in_header
 
-_MAX_PIXELS = 1 << 28
-"""Enlarging a damaged image beyond this would take all memory."""
+_MAX_ENLARGED = 1 << 26
+"""Pixels; enlarging a damaged image beyond this would take all memory."""
 
 
 def opencv(image_set: str) -> Any:
@@ -72,13 +72,16 @@ def scaled(cv2: Any, image: NDArray[np.uint8], factor: float) -> NDArray[np.uint
     Raises:
         ValueError: It would become too large.
     """
-    if image.shape[0] * image.shape[1] * factor * factor > _MAX_PIXELS:
+    if image.shape[0] * image.shape[1] * factor * factor > _MAX_ENLARGED:
         raise ValueError(f"an image of shape {image.shape} would be enlarged {factor:.0f} times")
     resized: NDArray[np.uint8] = cv2.resize(image, dsize=None, fx=factor, fy=factor)
     return resized
 
 
 def _decoded(cv2: Any, data: bytes) -> NDArray[np.uint8] | None:
+    # OpenCV would decode other formats as well, and give memory for whatever size a header claims.
+    if size_in_header(data) is None:
+        return None
     # Colour, and 16 bits where the file has them.
     image: NDArray[np.uint8] | None = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags=3)
     return image

@@ -1,6 +1,7 @@
 """Labelled images for co-training: both forms on disk, subsets, pixels, ranks, and what is refused."""
 
 import io
+import subprocess
 import tarfile
 from itertools import islice
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from vivi_pretrain.data.labelled_images import LabelledImages, find_labelled_images
 from vivi_pretrain.data.loading.labelled_loader import LabelledBatch, LabelledLoader, LabelledLoaderSettings
@@ -163,6 +164,40 @@ def test_broken_images_are_named(folder: Path) -> None:
         with pytest.raises(DataError, match=f"bee/{name} cannot be decoded"):
             take(1, find_labelled_images(folder), batch=24)
         path.write_bytes(before)
+
+
+def _image(kind: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (20, 20)).save(buffer, kind)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["EPS", "TIFF", "WEBP", "ICNS", "PPM", "PDF"])
+def test_other_formats_are_refused_whatever_their_names(
+    folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[object] = []
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *arguments, **more: started.append(arguments))
+    monkeypatch.setattr(subprocess, "Popen", lambda *arguments, **more: started.append(arguments))
+    for path in folder.rglob("*.png"):
+        path.write_bytes(_image(kind))
+    with pytest.raises(DataError, match=r"\.png cannot be decoded"):
+        take(1, find_labelled_images(folder))
+    assert not started
+
+
+@pytest.mark.parametrize("side", [20_000, 60_000])
+def test_claimed_gigabytes_are_not_believed(folder: Path, side: int) -> None:
+    jpeg = bytearray(_image("JPEG"))
+    at = jpeg.index(b"\xff\xc0") + 5
+    jpeg[at : at + 4] = side.to_bytes(2, "big") * 2
+    bmp = bytearray(_image("BMP"))
+    bmp[18:26] = side.to_bytes(4, "little") * 2
+    for data in (jpeg, bmp):
+        for path in folder.rglob("*.png"):
+            path.write_bytes(data)
+        with pytest.raises(DataError, match=r"its header claims|could be decompression bomb|exceeds limit"):
+            take(1, find_labelled_images(folder))
 
 
 def test_folders_that_do_not_serve_are_refused_with_the_remedy(tmp_path: Path, folder: Path) -> None:

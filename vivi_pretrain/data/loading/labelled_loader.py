@@ -20,6 +20,7 @@ from vivi_pretrain.data.loading.step_loader import StepLoader
 from vivi_pretrain.data.loading.transfer import Moving
 from vivi_pretrain.data.randomness import Stream, rank_slice
 from vtab_harness.api.errors import DataError, OptionError
+from vtab_harness.formats.jpeg import MAX_PIXELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,7 @@ def _decode(where: ImagePlace, short_side: int) -> NDArray[np.uint8]:
     try:
         if data.startswith(b"\xff\xd8"):
             height, width, space, _ = simplejpeg.decode_jpeg_header(data, strict=True)
+            _check_size(height, width)
             if space in ("RGB", "YCbCr", "Gray"):
                 target = _reduced(height, width, short_side)
                 # libjpeg decodes straight to a half, a quarter or an eighth, as long as nothing has to be enlarged.
@@ -140,10 +142,17 @@ def _decode(where: ImagePlace, short_side: int) -> NDArray[np.uint8]:
                     data, "RGB", fastdct=True, fastupsample=True, min_height=target[0], min_width=target[1], strict=True
                 )
                 return _resized(Image.fromarray(pixels), target) if pixels.shape[:2] != target else pixels
-        with Image.open(io.BytesIO(data)) as image:
+        # No other format: of some, Pillow starts other programs.
+        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "BMP", "GIF")) as image:
+            _check_size(image.height, image.width)
             return _resized(image.convert("RGB"), _reduced(image.height, image.width, short_side))
     except (ValueError, OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise DataError(f"{where} cannot be decoded: {error}", "Fetch the image again, or remove it.") from error
+
+
+def _check_size(height: int, width: int) -> None:
+    if not 0 < height * width <= MAX_PIXELS:
+        raise ValueError(f"its header claims {height} x {width} pixels")
 
 
 def _reduced(height: int, width: int, short_side: int) -> tuple[int, int]:
