@@ -9,13 +9,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from vtab_harness.api.errors import DataError
+from vtab_harness.formats.json_file import read_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 FORMAT_VERSION = 1
 MANIFEST, FRAMES, PROBLEMS = "manifest.json", "frames.parquet", "problems.parquet"
+_MAX_MANIFEST = 1 << 26
+"""Bytes; room for 400,000 shards."""
 
 
 def shard_name(number: int) -> str:
@@ -47,6 +52,12 @@ def problem_schema() -> pa.Schema:
     import pyarrow as pa
 
     return pa.schema([(name, pa.string()) for name in ("video", "path", "stage", "reason", "detail")])
+
+
+class _Format(msgspec.Struct):
+    """What every version has written."""
+
+    format_version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,42 +143,27 @@ def read_manifest(folder: Path) -> Manifest:
         DataError: It is missing, damaged, of another format version, or names files outside the folder.
     """
     path = folder / MANIFEST
+    again = "Make the shards again with `vivi shard`."
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        version: int = read_json(path, _MAX_MANIFEST, _Format).format_version
+        manifest: Manifest | None = read_json(path, _MAX_MANIFEST, Manifest) if version == FORMAT_VERSION else None
     except FileNotFoundError as error:
         hint = "Give a folder that `vivi shard` has finished; give its command again if it was interrupted."
         raise DataError(f"{folder} holds no finished shards: {MANIFEST} is missing.", hint) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} cannot be read: {error}.", "Make the shards again with `vivi shard`.") from error
-    try:
-        version = value.pop("format_version")
-        if version != FORMAT_VERSION:
-            hint = "Use the version of the package that wrote it, or make the shards again."
-            raise DataError(f"{path} has format version {version!r}; this package reads {FORMAT_VERSION}.", hint)
-        manifest = Manifest(
-            **{
-                **value,
-                "counts": Counts(**value["counts"]),
-                "shards": tuple(_record(path, shard) for shard in value["shards"]),
-                "frames": _record(path, value["frames"]),
-                "problems": _record(path, value["problems"]),
-            }
-        )
-    except (TypeError, KeyError, AttributeError, ValueError) as error:
-        hint = "Make the shards again with `vivi shard`."
-        raise DataError(f"{path} is not a manifest of shards: {type(error).__name__} {error}.", hint) from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.", again) from error
+    except ValueError as error:
+        raise DataError(f"{path} is not a manifest of shards: {error}.", again) from error
+    if manifest is None:
+        hint = "Use the version of the package that wrote it, or make the shards again."
+        raise DataError(f"{path} has format version {version}; this package reads {FORMAT_VERSION}.", hint)
+    for record in (*manifest.shards, manifest.frames, manifest.problems):
+        name = record.name
+        if name in ("", ".", "..") or any(mark in name for mark in ("/", "\\", "\0", ":")):
+            raise DataError(f"{path} names the file {name!r}, which is outside its folder.", "Do not use these shards.")
+        if record.bytes < 0:
+            raise DataError(f"{path} is damaged at the file {name!r}.", again)
     return manifest
-
-
-def _record(path: Path, value: Mapping[str, Any]) -> FileRecord:
-    """Returns a checked file record; a name that leads out of the folder is refused."""
-    record = FileRecord(**value)
-    name = record.name
-    if not isinstance(name, str) or name in ("", ".", "..") or any(mark in name for mark in ("/", "\\", "\0", ":")):
-        raise DataError(f"{path} names the file {name!r}, which is outside its folder.", "Do not use these shards.")
-    if not isinstance(record.bytes, int) or record.bytes < 0 or not isinstance(record.sha256, str):
-        raise DataError(f"{path} is damaged at the file {name!r}.", "Make the shards again with `vivi shard`.")
-    return record
 
 
 def file_record(path: Path) -> FileRecord:

@@ -73,26 +73,32 @@ class ShardSet:
         path = self.folder / self.manifest.frames.name
         try:
             table = pq.read_table(path, columns=_COLUMNS, read_dictionary=["video"])
+            table.validate(full=True)
+            if any(column.null_count for column in table.columns):
+                raise ValueError("it has rows without all they need")
             columns = {name: table[name].to_numpy() for name in _COLUMNS[1:]}
+            if any(column.dtype.kind != "i" for column in columns.values()):
+                raise ValueError("its columns are of other types")
             videos = table["video"].unify_dictionaries().combine_chunks()
-        except (pa.ArrowException, OSError, KeyError) as error:
+            names = tuple(videos.dictionary.to_pylist())
+            video = videos.indices.to_numpy().astype(np.int32)
+        except (pa.ArrowException, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
             raise DataError(f"{path} is not a table of frames: {error}.", _AGAIN) from error
-        names, video = tuple(videos.dictionary.to_pylist()), videos.indices.to_numpy().astype(np.int32)
         self._shard = columns["shard"].astype(np.int32)
         self._offset = columns["offset"].astype(np.int64)
         self._size = columns["size"].astype(np.int64)
         shot = columns["shot"].astype(np.int32)
-        count = len(video)
+        count, shards = len(video), len(self.manifest.shards)
+        if count == 0 or shards == 0 or count != self.manifest.counts.frames:
+            raise DataError(f"{path} has {count} frames, and the manifest {self.manifest.counts.frames}.", _AGAIN)
         starts = np.ones(count, dtype=bool)
         starts[1:] = (video[1:] != video[:-1]) | (shot[1:] != shot[:-1])
         first_row = np.flatnonzero(starts).astype(np.int64)
         frames = np.diff(np.append(first_row, count)).astype(np.int32)
         shots = ShotTable(video[first_row], shot[first_row], first_row, frames)
         sizes = np.asarray([record.bytes for record in self.manifest.shards], dtype=np.int64)
-        if count == 0 or count != self.manifest.counts.frames:
-            raise DataError(f"{path} has {count} frames, and the manifest {self.manifest.counts.frames}.", _AGAIN)
-        fits = (self._shard >= 0) & (self._shard < len(sizes)) & (self._offset >= 0) & (self._size > 0)
-        fits &= self._offset + self._size <= sizes[np.clip(self._shard, 0, len(sizes) - 1)]
+        fits = (self._shard >= 0) & (self._shard < shards) & (self._offset >= 0) & (self._size > 0)
+        fits &= self._offset + self._size <= sizes[np.clip(self._shard, 0, shards - 1)]
         # Rows are sorted: each video is one run of rows, and so is each shot, whose frames are numbered from 0.
         numbered = columns["n"] == np.arange(count) - np.repeat(first_row, frames)
         ordered = np.all(np.diff(shots.video) >= 0) and list(names) == sorted(set(names))

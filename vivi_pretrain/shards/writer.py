@@ -25,6 +25,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
@@ -48,10 +49,12 @@ from vivi_pretrain.shards.settings import ShardSettings, settings_hash
 from vivi_pretrain.shards.tar_file import TarWriter, member_bytes
 from vivi_pretrain.video.workers import ProgressCallback, process_pool
 from vtab_harness.api.errors import DataError, OptionError, StorageError
+from vtab_harness.formats.json_file import parse_json, read_json
 from vtab_harness.sweep.store import storage_errors, write_atomically
 
 UNFINISHED = ".unfinished"
 _SETTINGS = "settings.json"
+_MAX_SETTINGS = 1 << 20
 _LOCK = "lock"
 _AHEAD = 4
 """Videos a worker that may be decoded before their turn; their frames wait on disk."""
@@ -129,9 +132,9 @@ def _write(
         return manifest
     if (work / _SETTINGS).exists():
         try:
-            found = json.loads((work / _SETTINGS).read_text(encoding="utf-8"))
+            found: dict[str, Any] = read_json(work / _SETTINGS, _MAX_SETTINGS, dict[str, Any])
         except ValueError as error:
-            raise StorageError(f"{work / _SETTINGS} is damaged.", f"Remove {out} and begin anew.") from error
+            raise StorageError(f"{work / _SETTINGS} is damaged: {error}.", f"Remove {out} and begin anew.") from error
         _same_settings(out, found, wanted)
     elif any(path.name.startswith("shard-") for path in out.iterdir()):
         raise StorageError(f"{out} holds shards that this command did not write.", "Choose another folder.")
@@ -195,16 +198,25 @@ def _extracted(
             raise StorageError(f"A process that decoded videos for {work.parent} was killed.", hint) from error
 
 
+class _Finished(msgspec.Struct):
+    """What is written beside the rows of a finished shard."""
+
+    videos_done: int
+    counts: Counts
+    problems: list[tuple[str, str, str, str]]
+    record: FileRecord | None
+
+
 class _Part:
     """A finished shard, as its table in `.unfinished` says."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        value = json.loads((pq.read_schema(path).metadata or {})[b"shard"])
-        self.videos_done = int(value["videos_done"])
-        self.counts = Counts(**value["counts"])
-        self.problems: list[tuple[str, str, str, str]] = [tuple(problem) for problem in value["problems"]]
-        self.record = FileRecord(**value["record"]) if value["record"] else None
+        said: _Finished = parse_json((pq.read_schema(path).metadata or {})[b"shard"], _Finished)
+        self.videos_done = said.videos_done
+        self.counts = said.counts
+        self.problems = said.problems
+        self.record = said.record
 
 
 def _finished_parts(out: Path) -> list[_Part]:
@@ -214,7 +226,7 @@ def _finished_parts(out: Path) -> list[_Part]:
         path = _part_path(out, len(parts))
         try:
             part = _Part(path)
-        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
+        except (OSError, ValueError, KeyError, pa.ArrowException):
             break
         if part.record is not None:
             shard = out / part.record.name

@@ -12,24 +12,42 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import shutil
-import zipfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 from filelock import FileLock, Timeout
+from torch import nn
 
 from vivi_pretrain.settings import RENAMED
+from vivi_pretrain.training.state import is_optimiser_of, is_state_of
 from vivi_pretrain.watching.metrics import METRICS
 from vtab_harness.api.errors import CheckpointError, OptionError, StorageError
 from vtab_harness.api.pretrainers import CHECKPOINTS, FINISHED
+from vtab_harness.backbones.checkpoint_file import open_torch
+from vtab_harness.formats.json_file import parse_json, read_json
 from vtab_harness.sweep.store import storage_errors, write_atomically
 
 RUN, STATE = "run.json", "state.pt"
+_MAX_RUN = 1 << 20
+
+
+class _Run(msgspec.Struct):
+    """What `RUN` holds."""
+
+    preset: str
+    settings: dict[str, Any]
+    data: dict[str, Any]
+
+
+class _Line(msgspec.Struct):
+    """What a line of `METRICS` holds at least."""
+
+    step: int
 
 
 class RunFolder:
@@ -83,12 +101,10 @@ class RunFolder:
             self._write_run(wanted)
             return
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            before, now = _flat(found), _flat(wanted)
-            if not found.keys() >= {"preset", "settings", "data"}:
-                raise ValueError("it is not of a run")
-        except (OSError, ValueError, AttributeError) as error:
+            found: _Run = read_json(path, _MAX_RUN, _Run)
+        except (OSError, ValueError) as error:
             raise CheckpointError(f"{path} is damaged: {error}", "Choose another --out.") from error
+        before, now = _flat(msgspec.structs.asdict(found)), _flat(wanted)
         for old, new in RENAMED.items():
             if f"settings.{old}" in before:
                 before[f"settings.{new}"] = before.pop(f"settings.{old}") == "repeat"
@@ -172,16 +188,37 @@ class RunFolder:
             CheckpointError: It is damaged.
         """
         try:
-            state: dict[str, Any] = torch.load(folder / STATE, map_location="cpu", weights_only=True)
-            if not isinstance(state, dict) or not {"step", "model"} <= state.keys():
-                raise ValueError("it is not the state of a run")
-        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-            what = str(error).partition("\n")[0] or "it is empty or cut off"
-            raise CheckpointError(
-                f"{folder / STATE} is damaged: {what}",
-                f"Delete {folder}; the run then goes on from {self._before(folder)}.",
-            ) from error
+            with open_torch(folder / STATE) as file:
+                state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        # A damaged archive fails wherever the damage is: zip directory, pickle stream or storage.
+        except Exception as error:
+            raise self._damaged(folder, str(error).partition("\n")[0] or "it is empty or cut off") from error
+        if not isinstance(state, dict) or not {"step", "model"} <= state.keys():
+            raise self._damaged(folder, "it is not the state of a run")
         return state
+
+    def resume(self, model: nn.Module, optimiser: torch.optim.Optimizer) -> int:
+        """Loads the newest state, where there is one, and returns the number of steps done.
+
+        Raises:
+            CheckpointError: It is damaged, or of another network or optimiser.
+        """
+        states = self.states()
+        if not states:
+            return 0
+        state = self.load_state(states[0])
+        step, weights, moments = (state.get(key) for key in ("step", "model", "optimiser"))
+        if not isinstance(step, int) or step < 0:
+            raise self._damaged(states[0], "it does not say how many steps were done")
+        if not is_state_of(weights, model.state_dict()) or not is_optimiser_of(moments, optimiser):
+            raise self._damaged(states[0], "it is of another network or optimiser")
+        model.load_state_dict(weights)
+        optimiser.load_state_dict(moments)
+        return step
+
+    def _damaged(self, folder: Path, what: str) -> CheckpointError:
+        remedy = f"Delete {folder}; the run then goes on from {self._before(folder)}."
+        return CheckpointError(f"{folder / STATE} is damaged: {what}", remedy)
 
     def _before(self, folder: Path) -> str:
         earlier = [other.name for other in self.states() if other.name < folder.name]
@@ -192,13 +229,14 @@ class RunFolder:
         if not self.metrics.exists():
             return
         kept = []
-        for line in self.metrics.read_text(encoding="utf-8").splitlines():
+        for line in self.metrics.read_bytes().splitlines():
             # The last line may be half written.
-            with suppress(ValueError, KeyError, TypeError):
-                if json.loads(line)["step"] <= step:
-                    kept.append(line)
+            with suppress(ValueError):
+                found: _Line = parse_json(line, _Line)
+                if found.step <= step:
+                    kept.append(line + b"\n")
         with storage_errors(self.root, "writing metrics"):
-            write_atomically(self.metrics, "".join(f"{line}\n" for line in kept).encode())
+            write_atomically(self.metrics, b"".join(kept))
 
 
 def _flat(run: Mapping[str, Any]) -> dict[str, Any]:

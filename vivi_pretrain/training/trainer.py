@@ -246,13 +246,7 @@ class Trainer:
 
     def _resume(self) -> int:
         """Loads the newest state, if there is one, and returns the number of steps done."""
-        states = self._folder.states()
-        step = 0
-        if states:
-            state = self._folder.load_state(states[0])
-            self._model.load_state_dict(state["model"])
-            self._optimiser.load_state_dict(state["optimiser"])
-            step = int(state["step"])
+        step = self._folder.resume(self._model, self._optimiser)
         if not self._ranks.agree(step):
             raise StorageError(
                 f"The ranks see different checkpoints in {self._folder.root}; rank {self._ranks.rank}: step {step}.",

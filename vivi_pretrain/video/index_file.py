@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from vtab_harness.api.errors import DataError
+from vtab_harness.formats.json_file import parse_json
 from vtab_harness.sweep.store import storage_errors
 
 if TYPE_CHECKING:
@@ -24,7 +27,21 @@ FORMAT = 1
 """Raised when the meaning of a column changes."""
 
 _METADATA = b"vivi_index"
+_AGAIN = "Make it again with `vivi index`."
 _BATCH = 50_000  # rows held before they are written
+
+
+class _Format(msgspec.Struct):
+    format: int
+
+
+class _Said(msgspec.Struct):
+    """What is written beside the shots."""
+
+    root: str
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    settings_hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +79,34 @@ def read_index(folder: Path) -> Index:
     Raises:
         DataError: There is none, it is damaged, or another version of the project wrote it.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     path = folder / SHOTS
     if not path.exists():
         raise DataError(f"{folder} holds no finished index ({SHOTS} is missing).", "Make one with `vivi index`.")
+    table = _table(path)
+    try:
+        content = (table.schema.metadata or {})[_METADATA]
+        written: int = parse_json(content, _Format).format
+        said: _Said | None = parse_json(content, _Said) if written == FORMAT else None
+    except (KeyError, ValueError) as error:
+        raise DataError(f"{path} is damaged or no index of ours: {error}.", _AGAIN) from error
+    if said is None or not table.schema.equals(_shot_schema()):
+        raise DataError(f"{path} has format {written}; this version reads {FORMAT}.", "Make the index again.")
+    if any(column.null_count for column in table.columns):
+        raise DataError(f"{path} is damaged: it has shots without all they need.", _AGAIN)
+    return Index(table, Path(said.root), said.settings, said.versions, said.settings_hash)
+
+
+def _table(path: Path) -> pyarrow.Table:
+    """Reads a table and checks its contents, such as that its text is UTF-8."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         table = pq.read_table(path)
-        said = json.loads((table.schema.metadata or {})[_METADATA])
-    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-        raise DataError(
-            f"{path} is damaged or no index of ours: {error}.", "Make it again with `vivi index`."
-        ) from error
-    if said.get("format") != FORMAT or not table.schema.equals(_shot_schema()):
-        raise DataError(
-            f"{path} has format {said.get('format')}; this version reads {FORMAT}.", "Make the index again."
-        )
-    return Index(table, Path(said["root"]), said["settings"], said["versions"], said["settings_hash"])
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"{path} is damaged or no index of ours: {error}.", _AGAIN) from error
+    return table
 
 
 def write_shots(folder: Path, rows: Iterable[Mapping[str, Any]], metadata: Mapping[str, Any]) -> None:

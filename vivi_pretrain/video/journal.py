@@ -13,12 +13,53 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Annotated, Any, BinaryIO, Self
+
+import msgspec
 
 from vtab_harness.api.errors import OptionError, StorageError
+from vtab_harness.formats.json_file import parse_json
 from vtab_harness.sweep.store import storage_errors
 
 JOURNAL = "journal.jsonl"
+
+
+_Small = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+_Large = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
+
+
+class _Header(msgspec.Struct):
+    made_with: dict[str, Any]
+
+
+class _Problem(msgspec.Struct):
+    stage: str
+    reason: str
+    detail: str
+
+
+class _Info(msgspec.Struct):
+    width: _Small
+    height: _Small
+    rotation: _Small
+    codec: str
+    frame_rate: float
+
+
+class _Entry(msgspec.Struct):
+    """A line: what `vivi_pretrain.video.index.index_video` found, and for which key."""
+
+    key: str
+    problem: _Problem | msgspec.UnsetType = msgspec.UNSET
+    info: _Info | None = None
+    frames: _Large | None = None
+    shots: list[tuple[_Large, _Large, float, float]] | None = None
+
+    def __post_init__(self) -> None:
+        found = {part is not None for part in (self.info, self.frames, self.shots)}
+        # All three, or none where the problem says why.
+        if len(found) > 1 or (found == {False} and self.problem is msgspec.UNSET):
+            raise ValueError("a video with neither shots nor a problem")
 
 
 class Journal:
@@ -95,9 +136,9 @@ class Journal:
     def _differing(self, made_with: Mapping[str, Any]) -> str:
         with self._path.open("rb") as file:
             try:
-                found = json.loads(file.readline())["made_with"]
-                there, here = flat(found), flat(json.loads(json.dumps(made_with)))
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                found: _Header = parse_json(file.readline(), _Header)
+                there, here = flat(found.made_with), flat(json.loads(json.dumps(made_with)))
+            except ValueError as error:
                 raise StorageError(f"{self._path} is no journal of ours.", "Choose another --out folder.") from error
         names = [name for name in sorted(there.keys() | here.keys()) if there.get(name) != here.get(name)]
         return ", ".join(f"{name} was {there.get(name)} and is {here.get(name)}" for name in names)
@@ -107,8 +148,9 @@ class Journal:
         offset = len(self._file.readline())
         for line in self._file:
             if line.endswith(b"\n"):
-                with suppress(ValueError, KeyError, TypeError):  # a line torn by a kill or a full disk, ended since
-                    self._offsets[json.loads(line)["key"]] = offset
+                with suppress(ValueError):  # a line torn by a kill or a full disk, ended since
+                    entry: _Entry = parse_json(line, _Entry)
+                    self._offsets[entry.key] = offset
             offset += len(line)
         if offset and not self._ends_line(offset):
             self._file.seek(0, os.SEEK_END)

@@ -63,7 +63,13 @@ def plot_run(run: Path, out: Path) -> Path:
             style = STYLES[number % len(STYLES)]
             # A line needs two points to be seen.
             marker = "o" if len(points) == 1 else ""
-            axis.plot(*zip(*points, strict=True), style, marker=marker, label=name.removesuffix("_loss"), linewidth=1.3)
+            axis.plot(
+                *zip(*points, strict=True),
+                style,
+                marker=marker,
+                label=_plain(name.removesuffix("_loss")),
+                linewidth=1.3,
+            )
         if title == SPREAD:
             axis.set_ylim(bottom=0)
         axis.set_title(title, fontsize=10)
@@ -73,8 +79,7 @@ def plot_run(run: Path, out: Path) -> Path:
             axis.legend(fontsize=8)
     for axis in axes[len(panels) :]:
         axis.set_axis_off()
-    # A name may hold what matplotlib takes for mathematics.
-    figure.suptitle(run.resolve().name.replace("$", r"\$"))
+    figure.suptitle(_plain(run.resolve().name))
     try:
         with storage_errors(out.parent, "writing the plot"):
             out.parent.mkdir(parents=True, exist_ok=True)
@@ -82,6 +87,11 @@ def plot_run(run: Path, out: Path) -> Path:
     except ValueError as error:
         raise OptionError(f"--out {out}: {error}", "For instance --out curves.png") from error
     return out
+
+
+def _plain(name: str) -> str:
+    # A name may hold what matplotlib takes for mathematics.
+    return name.replace("$", r"\$")
 
 
 def _panels(lines: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:

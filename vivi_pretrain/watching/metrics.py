@@ -14,6 +14,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from vtab_harness.api.errors import StorageError
+from vtab_harness.formats.json_file import parse_json
 from vtab_harness.sweep.store import storage_errors
 
 if TYPE_CHECKING:
@@ -123,18 +124,20 @@ class MetricLog:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Returns the lines of a ``metrics.jsonl``; a half-written last line is left out.
+    """Returns the lines of a ``metrics.jsonl``: the step, and figures by name, None where one was not finite.
+
+    A half-written last line is left out, and so is whatever else is no such line.
 
     Raises:
         OSError: It cannot be read.
     """
     lines = []
-    for text in path.read_text(encoding="utf-8").splitlines():
+    for text in path.read_bytes().splitlines():
         try:
-            line = json.loads(text)
+            line: dict[str, float | None] = parse_json(text, dict[str, float | None])
         except ValueError:
             continue
-        if isinstance(line, dict) and "step" in line:
+        if line.get("step") is not None:
             lines.append(line)
     return lines
 

@@ -122,7 +122,7 @@ def _read_safetensors(path: Path) -> Any:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def open_torch(path: Path) -> Iterator[Any]:
     """Opens a torch file so that lengths which it claims are never believed.
 
     Raises:
@@ -141,7 +141,7 @@ def _read_torch(path: Path) -> Any:
     # timm's training checkpoints carry their command line as an argparse.Namespace, which holds data only.
     allowed = getattr(torch.serialization, "safe_globals", None)
     try:
-        with _opened(path) as file, allowed([argparse.Namespace]) if allowed else nullcontext():
+        with open_torch(path) as file, allowed([argparse.Namespace]) if allowed else nullcontext():
             return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = str(error)

@@ -376,6 +376,46 @@ def test_a_damaged_manifest_is_named(copy: Path, text: str):
         ShardSet(copy)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"counts": {"frames": "9"}},
+        {"shards": [{"name": "a.tar", "bytes": -1, "sha256": ""}]},
+        {"shards": [["a.tar", 1, ""]]},
+        {"shards": []},
+        {"frames": None},
+        {"settings": 5},
+    ],
+)
+def test_a_manifest_of_other_types_is_named(copy: Path, change: dict[str, object]):
+    value = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps(value | change))
+    with pytest.raises(DataError, match=r"manifest"):
+        ShardSet(copy)
+
+
+@pytest.mark.parametrize("column", ["shard", "offset", "video", "n"])
+def test_a_frame_table_with_holes_is_named(copy: Path, column: str):
+    path = copy / "frames.parquet"
+    table = pq.read_table(path)
+    at = table.schema.get_field_index(column)
+    values = [None, *table[column].to_pylist()[1:]]
+    pq.write_table(table.set_column(at, table.schema.field(at), pa.array(values, table.schema.field(at).type)), path)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["frames"]["bytes"] = path.stat().st_size
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(DataError, match=r"frames\.parquet is not a table of frames"):
+        ShardSet(copy)
+
+
+@pytest.mark.parametrize("content", ["[]", "5", '"text"', "[" * 100_000, "{"])
+def test_damaged_settings_of_unfinished_shards_are_named(tmp_path: Path, jobs: list[VideoJob], content: str):
+    (tmp_path / ".unfinished").mkdir()
+    (tmp_path / ".unfinished" / "settings.json").write_text(content)
+    with pytest.raises(StorageError, match=r"settings\.json is damaged"):
+        write_shards(jobs, tmp_path, SHARDS, "index")
+
+
 @pytest.mark.parametrize(("column", "value"), [("offset", 10**9), ("shard", 99), ("size", 0), ("n", 5), ("shard", -1)])
 def test_a_frame_table_that_does_not_fit_is_named(copy: Path, column: str, value: int):
     path = copy / "frames.parquet"

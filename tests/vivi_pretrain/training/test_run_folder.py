@@ -37,7 +37,7 @@ def test_a_run_begun_under_older_names_of_settings_goes_on(tmp_path: Path) -> No
 
 
 def test_damaged_run_json_is_named(tmp_path: Path) -> None:
-    for content in ("[1", "[1]", '{"of": "somebody else"}'):
+    for content in ("[1", "[1]", '{"of": "somebody else"}', "[" * 200_000, '{"preset": 1, "settings": {}, "data": {}}'):
         (tmp_path / "run.json").write_text(content)
         with pytest.raises(CheckpointError, match=r"run\.json is damaged"):
             RunFolder(tmp_path).open(RUN, frozenset())

@@ -1,5 +1,6 @@
 """An index is the same however often its making was interrupted, and tells what was left out."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from filelock import FileLock
@@ -191,6 +193,72 @@ def test_reading_what_is_no_index(tmp_path):
     (tmp_path / SHOTS).write_bytes(b"PAR1")
     with pytest.raises(DataError, match="damaged or no index"):
         read_index(tmp_path)
+
+
+def rewritten(path, **change):
+    """Writes an index again with other columns, or something else beside them; None leaves a part out."""
+    table = pq.read_table(path)
+    said = json.loads(table.schema.metadata[b"vivi_index"]) | change.pop("said", {})
+    said = {key: value for key, value in said.items() if value is not None}
+    for name, values in change.items():
+        at = table.schema.get_field_index(name)
+        table = table.set_column(at, table.schema.field(name), pa.array(values, table.schema.field(name).type))
+    pq.write_table(table.replace_schema_metadata({b"vivi_index": json.dumps(said)}), path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"said": {"root": None}},
+        {"said": {"root": {}}},
+        {"said": {"settings": [1]}},
+        {"said": {"settings_hash": 5}},
+        {"said": {"format": "1"}},
+        {"said": {"format": 2}},
+        {"shot": [0, None]},
+        {"last_time": [None, 1.0]},
+    ],
+)
+def test_an_index_that_is_not_whole_is_named(tmp_path, videos, change):
+    make_index(list_videos([videos / "a.mp4"]), tmp_path, SETTINGS)
+    rewritten(tmp_path / SHOTS, **change)
+    with pytest.raises(DataError, match=r"index\.parquet"):
+        read_index(tmp_path)
+
+
+@pytest.mark.parametrize("name", [SHOTS, PROBLEMS])
+def test_damaged_tables_are_named(tmp_path, videos, name):
+    make_index(list_videos([videos]), tmp_path, SETTINGS)
+    read = read_index if name == SHOTS else read_problems
+    whole = (tmp_path / name).read_bytes()
+    for data in (b"", whole[:-9], whole[:-200] + bytes(8) + whole[-192:], b"PAR1" + whole[:40] + b"PAR1"):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(DataError, match=name):
+            read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"key": %s}',
+        b'{"key": %s, "frames": 3, "shots": [], "info": null}',
+        b'{"key": %s, "problem": "bad"}',
+        b'{"key": %s, "frames": 9, "info": {"width": 1}, "shots": [[0, 8, 0.0, 1.0]]}',
+        b'{"key": %s, "frames": 9, "shots": [["a", 8, 0.0, 1.0]]}',
+        b"[" * 100_000,
+        b"\xff",
+    ],
+)
+def test_lines_of_a_journal_that_are_none_are_done_again(tmp_path, videos, line):
+    listing = list_videos([videos / "a.mp4"])
+    make_index(listing, tmp_path, SETTINGS)
+    whole = rows(tmp_path)
+    journal = tmp_path / "journal.jsonl"
+    header, entry = journal.read_bytes().splitlines()
+    key = json.dumps(json.loads(entry)["key"]).encode()
+    journal.write_bytes(header + b"\n" + line.replace(b"%s", key) + b"\n")
+    assert make_index(listing, tmp_path, SETTINGS).resumed == 0
+    assert rows(tmp_path) == whole
 
 
 @pytest.mark.slow

@@ -22,6 +22,13 @@ def test_one_line_of_figures_is_drawn(run: Path) -> None:
         assert image.width > 1000
 
 
+def test_names_of_figures_are_no_mathematics(run: Path) -> None:
+    for name in ("$\\frac{loss", "a_loss$", "b$$_loss"):
+        with (run / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps({"step": 2, name: 1.0}) + "\n")
+    assert plot_run(run, run / "curves.png").exists()
+
+
 @pytest.mark.parametrize(("name", "error"), [("curves.foo", OptionError), ("metrics.jsonl/curves.png", StorageError)])
 def test_a_file_that_cannot_be_written_is_named(run: Path, name: str, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"foo|metrics\.jsonl"):

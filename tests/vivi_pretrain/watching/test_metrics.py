@@ -49,3 +49,6 @@ def test_lines_without_tensorboard_and_with_a_torn_end(tmp_path: Path, monkeypat
     assert not (tmp_path / "tensorboard").exists()
     path.write_text(path.read_text() + '{"step": 2, "lo')
     assert [line["step"] for line in read_metrics(path)] == [1]
+    with path.open("ab") as file:
+        file.write(b'\n\xff\n{"step": [2]}\n{"step": 3, "loss": {}}\n[4]\n' + b"[" * 100_000 + b'\n{"step": 5}\n')
+    assert [line["step"] for line in read_metrics(path)] == [1, 5]
