@@ -54,7 +54,7 @@ def problem_schema() -> pa.Schema:
     return pa.schema([(name, pa.string()) for name in ("video", "path", "stage", "reason", "detail")])
 
 
-class _Format(msgspec.Struct):
+class _ShardsFormat(msgspec.Struct):
     """What every version has written."""
 
     format_version: int
@@ -145,7 +145,7 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     again = "Make the shards again with `vivi shard`."
     try:
-        version: int = read_json(path, _MAX_MANIFEST, _Format).format_version
+        version: int = read_json(path, _MAX_MANIFEST, _ShardsFormat).format_version
         manifest: Manifest | None = read_json(path, _MAX_MANIFEST, Manifest) if version == FORMAT_VERSION else None
     except FileNotFoundError as error:
         hint = "Give a folder that `vivi shard` has finished; give its command again if it was interrupted."

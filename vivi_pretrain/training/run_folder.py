@@ -44,7 +44,7 @@ class _Run(msgspec.Struct):
     data: dict[str, Any]
 
 
-class _Line(msgspec.Struct):
+class _LogLine(msgspec.Struct):
     """What a line of `METRICS` holds at least."""
 
     step: int
@@ -207,6 +207,8 @@ class RunFolder:
         if not states:
             return 0
         state = self.load_state(states[0])
+        weights: Any
+        moments: Any
         step, weights, moments = (state.get(key) for key in ("step", "model", "optimiser"))
         if not isinstance(step, int) or step < 0:
             raise self._damaged(states[0], "it does not say how many steps were done")
@@ -232,7 +234,7 @@ class RunFolder:
         for line in self.metrics.read_bytes().splitlines():
             # The last line may be half written.
             with suppress(ValueError):
-                found: _Line = parse_json(line, _Line)
+                found: _LogLine = parse_json(line, _LogLine)
                 if found.step <= step:
                     kept.append(line + b"\n")
         with storage_errors(self.root, "writing metrics"):

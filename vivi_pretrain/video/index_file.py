@@ -31,7 +31,7 @@ _AGAIN = "Make it again with `vivi index`."
 _BATCH = 50_000  # rows held before they are written
 
 
-class _Format(msgspec.Struct):
+class _IndexFormat(msgspec.Struct):
     format: int
 
 
@@ -85,7 +85,7 @@ def read_index(folder: Path) -> Index:
     table = _table(path)
     try:
         content = (table.schema.metadata or {})[_METADATA]
-        written: int = parse_json(content, _Format).format
+        written: int = parse_json(content, _IndexFormat).format
         said: _Said | None = parse_json(content, _Said) if written == FORMAT else None
     except (KeyError, ValueError) as error:
         raise DataError(f"{path} is damaged or no index of ours: {error}.", _AGAIN) from error

@@ -11,10 +11,9 @@ from typing import Any
 import timm
 from timm.models import PretrainedCfg
 
-from vtab_harness.api.errors import CheckpointError
+from vtab_harness.api.errors import CheckpointError, near_names
 from vtab_harness.backbones.options import MOST_PIXELS
 from vtab_harness.formats.json_file import read_json
-from vtab_harness.api.errors import near_names
 
 # In timm's own order; after these any file of a known ending.
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth")

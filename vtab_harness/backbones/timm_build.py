@@ -19,10 +19,9 @@ from timm.data.config import resolve_data_config
 from torch import Tensor, nn
 
 from vtab_harness.api.backbones import Transform
-from vtab_harness.api.errors import CheckpointError, OptionError, VtabError
+from vtab_harness.api.errors import CheckpointError, OptionError, VtabError, near_names
 from vtab_harness.backbones import size_limits, weights
 from vtab_harness.backbones.checkpoint_file import outline, read_checkpoint
-from vtab_harness.api.errors import near_names
 
 _REFUSED = {
     "num_classes": "The classifier is never used.",

@@ -50,9 +50,10 @@ def load_array(path: Path, name: str) -> NDArray[Any] | None:
         OSError: It cannot be read.
     """
     data = memoryview(path.read_bytes())
-    if len(data) < _HEADER or data[126:128] not in (b"IM", b"MI"):
+    mark = bytes(data[126:128])
+    if len(data) < _HEADER or mark not in (b"IM", b"MI"):
         raise ValueError("it is no MATLAB file of version 5")
-    order = "<" if data[126:128] == b"IM" else ">"
+    order = "<" if mark == b"IM" else ">"
     for kind, content in _elements(data[_HEADER:], order):
         if kind == _PACKED:
             kind, content = next(_elements(memoryview(_unpacked(content)), order), (0, content))

@@ -117,6 +117,8 @@ def test_lists_of_an_installed_package(tmp_path: Path, monkeypatch: pytest.Monke
     package = folder(tmp_path / "site", {"tensorflow_datasets/__init__.py": b"raise ImportError"})
     folder(package / "tensorflow_datasets" / "image_classification", LISTS)
     monkeypatch.syspath_prepend(str(package))
+    # Other tests of this process may have imported the real one.
+    monkeypatch.delitem(sys.modules, "tensorflow_datasets", raising=False)
     folder(tmp_path, below(IMAGES))
     assert labels_by_key(opened(tmp_path), SPLITS) == LABELS
     assert "tensorflow_datasets" not in sys.modules
