@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -83,8 +82,8 @@ def measure(module: nn.Module, transform: Transform, *, name: str, images: int =
 def count_macs(module: nn.Module, input_size: tuple[int, int]) -> int | None:
     """Counts the multiply-adds of one image in convolutions and matrix products, attention included.
 
-    Shapes alone decide the count, so it runs on tensors without contents: on the meta device, or on fake tensors where
-    the module makes tensors on the CPU itself (several times slower). A module that looks at values runs for real.
+    Shapes alone decide the count, so it runs on tensors without contents, on the meta device. A module that looks at
+    values, or makes tensors on the CPU itself, runs for real.
 
     Returns:
         Half the floating-point operations that PyTorch counts, or None where the module cannot be counted.
@@ -97,15 +96,10 @@ def count_macs(module: nn.Module, input_size: tuple[int, int]) -> int | None:
         images = torch.zeros(1, 3, *input_size, device="meta")
         return _count(lambda: functional_call(module, state, (images,)))
 
-    def fake() -> int:
-        with FakeTensorMode(allow_non_fake_inputs=True):
-            images = torch.zeros(1, 3, *input_size)
-            return _count(lambda: module(images))
-
     def real() -> int:
         return _count(lambda: module(torch.zeros(1, 3, *input_size)))
 
-    attempts: tuple[Callable[[], int], ...] = (meta, fake, real)
+    attempts: tuple[Callable[[], int], ...] = (meta, real)
     for attempt in attempts:
         try:
             return attempt()
