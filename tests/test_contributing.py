@@ -5,17 +5,27 @@ import re
 import zipfile
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from vtab_harness import builtin, datasets
 from vtab_harness.api.tasks import Task
+from vtab_harness.cli.app import app
 from vtab_harness.formats.decode import decode
 from vtab_harness.prepared.certify import provenance
 from vtab_harness.prepared.prepared_set import prepare
 from vtab_harness.registry import Registry
+from vtab_harness.testing import (
+    check_backbone_source,
+    check_executor,
+    check_pretrainer,
+    check_protocol,
+    check_suite,
+)
 
 TEXT = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
@@ -61,3 +71,45 @@ def test_a_new_image_set_is_one_folder_and_one_line(tmp_path: Path, monkeypatch:
     assert all(set(values.tolist()) == set(range(task.num_classes)) for values in labels.values())
     pixels = found.images("test").read(0, 300).data.reshape(300, -1)
     assert np.array_equal(pixels, [decode(pictures[names[label]], "").reshape(-1) for label in labels["test"]])
+
+
+def made(section: str) -> dict[str, Any]:
+    """Runs the example of a section, and returns its names; it is short, imports included."""
+    (code,) = blocks(section)
+    assert len(code.splitlines()) < 40, section
+    names: dict[str, Any] = {"__name__": "example"}
+    # Protocols are found by their module when they are looked at.
+    exec(compile(code, "CONTRIBUTING.md", "exec"), names)
+    return names
+
+
+def test_a_suite() -> None:
+    check_suite(made("A suite")["SHAPES"])
+
+
+def test_a_backbone_source() -> None:
+    check_backbone_source(made("A backbone source")["SOURCE"], "mylab:rgb")
+
+
+def test_a_protocol() -> None:
+    check_protocol(made("A protocol")["NearestMean"])
+
+
+def test_a_pretrainer(tmp_path: Path) -> None:
+    names = made("A pretrainer")
+    (tmp_path / "data").mkdir()
+    settings = names["Settings"]
+    check_pretrainer(
+        names["PRETRAINER"], settings(), tmp_path / "data", tmp_path / "out", other_settings=settings(seed=1)
+    )
+
+
+def test_an_executor() -> None:
+    check_executor(made("An executor")["Reversed"])
+
+
+def test_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "registered_commands", [*app.registered_commands])
+    made("A command")
+    done = CliRunner().invoke(app, ["count", str(tmp_path)])
+    assert (done.exit_code, done.output) == (0, "0\n")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vtab_harness.testing.executors import check_executor
     from vtab_harness.testing.pretrainers import check_pretrainer
     from vtab_harness.testing.protocols import check_protocol
+    from vtab_harness.testing.suites import check_suite
     from vtab_harness.testing.tasks import check_task
 
 _WHERE = {
@@ -29,6 +30,7 @@ _WHERE = {
     "check_executor": "executors",
     "check_pretrainer": "pretrainers",
     "check_protocol": "protocols",
+    "check_suite": "suites",
     "check_task": "tasks",
 }
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "check_executor",
     "check_pretrainer",
     "check_protocol",
+    "check_suite",
     "check_task",
 ]
 
