@@ -9,12 +9,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from leaderboards.board.rounding import rounded
 from leaderboards.records.scan import Found
 from leaderboards.text import shortened
 from vtab_harness import __version__
 from vtab_harness.api.errors import OptionError, StorageError
 from vtab_harness.cli.plain_text import plain
+from vtab_harness.formats.json_file import read_json
 from vtab_harness.sweep.store import storage_errors, write_atomically
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from leaderboards.published import Reference
 
 CACHE = ".cache"
+_LARGEST_STAMP = 1 << 26
 Tell = Callable[[str], None]
 
 
@@ -62,13 +66,24 @@ def is_current(found: Found, options: BuildOptions, out: Path) -> list[str] | No
     Imports nothing heavy.
     """
     try:
-        stamp = json.loads((out / CACHE / "built.json").read_text(encoding="utf-8"))
-        outputs = {name: _stat(out / name) for name in stamp["outputs"]}
-        if stamp["inputs"] == _inputs(found, options) and stamp["outputs"] == outputs:
-            return [str(line) for line in stamp["said"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    return None
+        stamp = _read_stamp(out)
+        outputs = {name: _stat(out / name) for name in stamp.outputs}
+    except (OSError, ValueError):
+        return None
+    return stamp.said if stamp.inputs == _inputs(found, options) and stamp.outputs == outputs else None
+
+
+class _Stamp(msgspec.Struct):
+    """What `build` leaves to be recognised by."""
+
+    inputs: Any
+    outputs: dict[str, Any]
+    said: list[str]
+
+
+def _read_stamp(out: Path) -> _Stamp:
+    stamp: _Stamp = read_json(out / CACHE / "built.json", _LARGEST_STAMP, _Stamp)
+    return stamp
 
 
 def build(found: Found, options: BuildOptions, out: Path, tell: Tell) -> tuple[Board, Summary]:
@@ -141,13 +156,14 @@ def build(found: Found, options: BuildOptions, out: Path, tell: Tell) -> tuple[B
 def _clear(out: Path, files: set[Path]) -> None:
     """Takes away what the build before wrote and this one did not: it would be taken for these records."""
     try:
-        before = list(json.loads((out / CACHE / "built.json").read_text(encoding="utf-8"))["outputs"])
-    except (OSError, ValueError, KeyError, TypeError):
+        before = list(_read_stamp(out).outputs)
+    except (OSError, ValueError):
         return
     for name in before:
-        path = out / str(name)
-        if path not in files and path.resolve().is_relative_to(out.resolve()):
-            with contextlib.suppress(OSError):
+        path = out / name
+        # ValueError: a name that no file can have.
+        with contextlib.suppress(OSError, ValueError):
+            if path not in files and path.resolve().is_relative_to(out.resolve()):
                 path.unlink(missing_ok=True)
                 # Folders that are empty now, up to the leaderboard's own.
                 for folder in path.relative_to(out).parents[:-1]:

@@ -37,7 +37,8 @@ class RecordCache:
                     return {}
                 rows = database.execute("SELECT * FROM entries").fetchall()
             return {row[5]: (row[:4], bool(row[4]), Entry._make(row[5:])) for row in rows}
-        except (sqlite3.Error, TypeError):
+        # ValueError: text that is no UTF-8.
+        except (sqlite3.Error, TypeError, ValueError):
             return {}
 
     def save(self, entries: Iterable[tuple[Stamp, bool, Entry]]) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from vtab_harness.formats.bounded_file import read_bounded
+
 
 def read_json(path: Path, most: int, kind: Any = Any) -> Any:
     """Reads a JSON file.
@@ -18,13 +20,9 @@ def read_json(path: Path, most: int, kind: Any = Any) -> Any:
 
     Raises:
         OSError: It cannot be read.
-        ValueError: It is too large, or see `parse_json`.
+        ValueError: It is too large or no file, or see `parse_json`.
     """
-    with path.open("rb") as file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise ValueError(f"it has more than {most:,} bytes")
-    return parse_json(content, kind)
+    return parse_json(read_bounded(path, most), kind)
 
 
 def parse_json(content: bytes | str, kind: Any = Any) -> Any:

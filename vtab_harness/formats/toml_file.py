@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vtab_harness.api.errors import OptionError
+from vtab_harness.formats.bounded_file import read_bounded
 
 _MAX_BYTES = 1 << 20
 
@@ -19,18 +20,14 @@ def read_toml(path: Path, option: str) -> dict[str, Any]:
         option: That named it, for messages: ``--study``.
 
     Raises:
-        OptionError: It is missing, not TOML, far too large, or holds a number of more than 64 bits.
+        OptionError: It is missing, not TOML, larger than a megabyte, or holds a number of more than 64 bits.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
-        if len(content) > _MAX_BYTES:
-            raise OptionError(f"{option} {path}: larger than any such file.", "Check the path.")
-        values = tomllib.loads(content.decode())
+        values = tomllib.loads(read_bounded(path, _MAX_BYTES).decode())
         _check_numbers(values)
     except OSError as error:
         raise OptionError(f"{option} {path}: {error.strerror}.") from error
-    # ValueError is what UnicodeDecodeError and TOMLDecodeError are, and what a number of too many digits gives.
+    # Which UnicodeDecodeError and TOMLDecodeError are; a number of too many digits gives one as well.
     except ValueError as error:
         raise OptionError(f"{option} {path}: not a TOML file: {error}.") from error
     except RecursionError as error:

@@ -19,11 +19,15 @@ import msgspec
 
 from vtab_harness.api.data import ImageSet, Source
 from vtab_harness.api.errors import DataError, NotFoundError
+from vtab_harness.formats.json_file import read_json
 from vtab_harness.formats.sources import open_any
 from vtab_harness.prepared.checksums import files_of
 
+_VARIANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SEEN = ".seen.json"
 _SOURCE = "source.json"
+_MOST = 1 << 24
+"""Bytes of these two; what is larger counts as none."""
 
 
 class _Seen(msgspec.Struct):
@@ -38,8 +42,10 @@ class _Seen(msgspec.Struct):
     files: tuple[str, ...]
 
 
-_STAMPS_FILE = msgspec.json.Decoder(dict[str, list[str]])
-_SEEN_FILE = msgspec.json.Decoder(dict[str, _Seen])
+class _Stamps(msgspec.Struct):
+    """What a variant was prepared from."""
+
+    stamps: list[str]
 
 
 @dataclass(slots=True)
@@ -169,7 +175,7 @@ def open_source(image_set: ImageSet, roots: Sequence[Path], variant: str | None 
         DataError: It is in none of the roots, incomplete, or another variant.
     """
     source = open_any(image_set, roots)
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", source.variant):
+    if not _VARIANT.fullmatch(source.variant):
         raise DataError(f"{image_set.name}: {source.variant!r} cannot be the name of a variant")
     if variant not in (None, source.variant):
         raise DataError(
@@ -199,16 +205,19 @@ def _given(image_set: ImageSet, roots: Sequence[Path], base: Path) -> Given:
 
 def _read_seen(base: Path) -> dict[str, _Seen]:
     try:
-        return _SEEN_FILE.decode((base / _SEEN).read_bytes())
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        seen: dict[str, _Seen] = read_json(base / _SEEN, _MOST, dict[str, _Seen])
+    except (OSError, ValueError):
         return {}
+    # A variant becomes the name of a folder.
+    return {look: known for look, known in seen.items() if _VARIANT.fullmatch(known.variant)}
 
 
 def _read_stamps(folder: Path) -> list[str]:
     try:
-        return _STAMPS_FILE.decode((folder / _SOURCE).read_bytes())["stamps"]
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, KeyError):
+        found: _Stamps = read_json(folder / _SOURCE, _MOST, _Stamps)
+    except (OSError, ValueError):
         return []
+    return found.stamps
 
 
 def _look(image_set: ImageSet, roots: Sequence[Path]) -> str:

@@ -23,7 +23,7 @@ def test_reads_a_file(tmp_path: Path) -> None:
         (b"a = 0x" + b"f" * 5000, "a number of more than 64 bits"),
         (b"a = {b = [1, 9223372036854775808]}", "a number of more than 64 bits"),
         (b"a = " + b"[" * 5000, "nested too deeply"),
-        (b"#" * (1 << 21), "larger than any such file"),
+        (b"#" * (1 << 21), "it has more than 1,048,576 bytes"),
         (None, "No such file"),
     ],
 )
