@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vtab_harness.cli.app import app
-from vtab_harness.cli.plain_text import plain
+from vtab_harness.cli.plain_text import plain, plain_lines
 
 
 @app.command(epilog="Example: vtab rerun results/resnet18-1a2b3c4d/mini_digits/linear-v1/seed0-5e6f7a8b9c0d.json")
@@ -31,7 +31,7 @@ def rerun(
             found = make_again(path, cache, tuple(data or ()), device)
         except VtabError as error:
             failed += 1
-            typer.secho(f"error: {plain(str(path))}: {error}", fg="red", err=True)
+            typer.secho(f"error: {plain_lines(str(error))}", fg="red", err=True)
             continue
         equal += found.equal
         what = plain(f"{found.record.backbone.spec} on {found.record.task.title}, seed {found.record.seed}")

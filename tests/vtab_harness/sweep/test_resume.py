@@ -47,7 +47,11 @@ def kill_after(process: subprocess.Popen[str], folder: Path, changes: int, then:
     """
     before = None
     while process.poll() is None:
-        state = sorted(size_of(path) for path in folder.rglob("*"))
+        try:
+            state = sorted(size_of(path) for path in folder.rglob("*"))
+        except OSError:
+            # A folder went while it was listed, which is a change as well.
+            state = []
         if before is not None and state != before:
             changes -= 1
         before = state
