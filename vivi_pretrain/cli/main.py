@@ -8,6 +8,7 @@ import typer
 
 from vivi_pretrain.cli.app import app
 from vtab_harness.api.errors import VtabError
+from vtab_harness.cli.plain_text import plain_lines
 
 
 def main() -> None:
@@ -18,5 +19,5 @@ def main() -> None:
     try:
         app()
     except VtabError as error:
-        typer.secho(f"error: {error}", fg="red", err=True)
+        typer.secho(f"error: {plain_lines(str(error))}", fg="red", err=True)
         sys.exit(error.exit_code)

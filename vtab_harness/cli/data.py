@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vtab_harness.cli.app import app
+from vtab_harness.cli.plain_text import plain_lines
 
 if TYPE_CHECKING:
     from vtab_harness.api.data import ImageSet
@@ -124,7 +125,7 @@ def prepare(
                 progress.finished(provenance(found).variant)
                 doubts.append(doubt_of(found))
     for doubt in filter(None, doubts):
-        typer.secho(doubt, fg="yellow", err=True)
+        typer.secho(plain_lines(doubt), fg="yellow", err=True)
     if failed:
         typer.secho(f"Not prepared: {', '.join(failed)}.", fg="red", err=True)
         raise typer.Exit(1)
@@ -147,7 +148,7 @@ def verify(suite: Suite = None, task: Tasks = None, cache: Cache = None) -> None
             errors = [error for path, error in outcomes.items() if path.parent == folder and error is not None]
             checked, broken = checked + 1, broken + bool(errors)
             for error in errors:
-                typer.secho(f"error: {image_set.name}: {error}", fg="red", err=True)
+                typer.secho(f"error: {image_set.name}: {plain_lines(str(error))}", fg="red", err=True)
             if not errors:
                 splits = [path.name for path in outcomes if path.parent == folder]
                 prepared = PreparedSet(with_selections(image_set, folder, splits), folder, splits)

@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from vtab_harness.api.data import ImageSet
 from vtab_harness.api.tasks import Task
+from vtab_harness.cli.plain_text import plain_lines
 from vtab_harness.cli.tables import make_table, show
 from vtab_harness.formats.progress import in_words
 from vtab_harness.prepared.certificates import EXACT, origin
@@ -129,9 +130,9 @@ def print_status(rows: Sequence[dict[str, Any]]) -> None:
         if row["doubt"]:
             doubts[row["doubt"]] = None
     for problem in problems:
-        typer.secho(problem, fg="red")
+        typer.secho(plain_lines(problem), fg="red")
     for doubt in doubts:
-        typer.secho(doubt, fg="yellow")
+        typer.secho(plain_lines(doubt), fg="yellow")
     if fetch:
         print_archives("To fetch", list(fetch.values()))
         typer.echo(_NEXT)

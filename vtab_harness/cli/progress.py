@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from vtab_harness.api.executors import JobOutcome, Passed
+from vtab_harness.cli.plain_text import plain
 from vtab_harness.cli.tables import passed_over_lines
 from vtab_harness.sweep.plan import PlannedJob
 
@@ -76,7 +77,7 @@ class SweepProgress:
         state = "failed" if outcome.error else "done"
         seconds = time.perf_counter() - self._started
         line = f"[{self._done}/{self._total}] {outcome.job.backbone}: {', '.join(outcome.job.tasks)}: {state}"
-        self._console.print(f"{line} ({seconds:.0f} s)", markup=False, highlight=False, soft_wrap=True)
+        self._console.print(plain(f"{line} ({seconds:.0f} s)"), markup=False, highlight=False, soft_wrap=True)
         if (outcome.job.backbone, outcome.job.tasks) not in self._known:
             self._say_passed_over(outcome.passed_over)
 

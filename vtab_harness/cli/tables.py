@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 from rich import box
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
@@ -24,11 +24,19 @@ if TYPE_CHECKING:
     from vtab_harness.sweep.plan import PlannedJob
 
 
+class _PlainTable(Table):
+    """A table whose cells, which may hold the names of files and backbones, steer no terminal."""
+
+    def add_row(self, *cells: RenderableType | None, **more: Any) -> None:
+        """Adds a row; see `rich.table.Table.add_row`."""
+        super().add_row(*(plain_lines(cell) if isinstance(cell, str) else cell for cell in cells), **more)
+
+
 def make_table(title: str, columns: Sequence[tuple[str, str]]) -> Table:
     """Returns an empty table; columns are (heading, justification)."""
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    table = _PlainTable(title=plain(title), box=box.SIMPLE_HEAD, title_justify="left")
     for heading, justify in columns:
-        table.add_column(heading, justify="right" if justify == "right" else "left", overflow="fold")
+        table.add_column(plain(heading), justify="right" if justify == "right" else "left", overflow="fold")
     return table
 
 

@@ -10,6 +10,7 @@ import typer
 
 from vtab_harness.cli.app import INTERRUPTED, app
 from vtab_harness.cli.from_settings import with_options
+from vtab_harness.cli.plain_text import plain
 from vtab_harness.sweep.settings import RunSettings
 
 
@@ -52,7 +53,7 @@ def watch(
     failures: list[JobOutcome] = []
     try:
         for folder in checkpoints(run) if once else new_checkpoints(run, until=orphaned):
-            typer.echo(f"{folder}:")
+            typer.echo(f"{plain(str(folder))}:")
             with SweepProgress() as progress:
                 evaluation = run_sweep(settings(folder), progress.phase, progress.start, progress.outcome)
             tables.print_scores(evaluation.records, tasks, settings().suite, evaluation.specs)

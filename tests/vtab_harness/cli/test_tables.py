@@ -1,6 +1,9 @@
-"""Headings of the score table."""
+"""Headings of the score table, and what becomes of names in tables."""
 
-from vtab_harness.cli.tables import short_names
+import pytest
+
+from vtab_harness.cli.plain_text import plain_lines
+from vtab_harness.cli.tables import make_table, short_names, show
 
 
 def test_the_name_alone_where_it_tells_backbones_apart() -> None:
@@ -18,3 +21,14 @@ def test_differing_options_where_names_are_equal() -> None:
 
 def test_whole_path_where_only_folders_differ() -> None:
     assert short_names(["local-dir:a/last", "local-dir:b/last"]) == ["local-dir:a/last", "local-dir:b/last"]
+
+
+def test_cells_steer_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    table = make_table("a \x1b]0;title\x07", [("\x1b[31mheading", "left"), ("lines", "left")])
+    table.add_row("\x1b[2Jname\u202e", "one\ntwo")
+    table.add_row("half of a pair \udc80", None)
+    show(table)
+    printed = capsys.readouterr().out
+    assert plain_lines(printed) == printed
+    assert "[31mheading" in printed
+    assert "two" in printed
