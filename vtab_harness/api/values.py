@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import types
 import typing
 from collections.abc import Hashable, Mapping, Sequence
@@ -126,7 +127,7 @@ def read_value(what: str, value: Any, wanted: Any) -> Any:
         text = value.strip()
         word = _WORDS.get(text.lower())
         try:
-            read = _literal(text) if word is None else word
+            read = ast.literal_eval(text) if word is None else word
         # What Python raises on text that is no literal; RecursionError and MemoryError where it is nested deeply.
         except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
             raise OptionError(f"{what}={text}: expected {_readable(wanted)}.") from error
@@ -135,16 +136,12 @@ def read_value(what: str, value: Any, wanted: Any) -> Any:
     if wanted is bool and isinstance(read, bool):
         return read
     number = isinstance(read, int | float) and not isinstance(read, bool)
-    if wanted is float and number and (isinstance(read, float) or abs(read) < _LARGEST):
+    # Infinity and NaN are no JSON, which settings become in records.
+    if wanted is float and number and (math.isfinite(read) if isinstance(read, float) else abs(read) < _LARGEST):
         return float(read)
     if wanted is int and number and abs(read) < _LARGEST and read == int(read):
         return int(read)
     raise OptionError(f"{what}={text}: expected {_readable(wanted)}.")
-
-
-def _literal(text: str) -> Any:
-    # Not literals of Python; settings refuse them by their range.
-    return float(text) if text.lower() in ("nan", "inf", "-inf") else ast.literal_eval(text)
 
 
 def _readable(wanted: Any) -> str:

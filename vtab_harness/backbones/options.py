@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -107,7 +108,7 @@ def seed(options: dict[str, str]) -> int:
         OptionError: It is not a whole number from 0 to 2**63 - 1.
     """
     text = options.pop("seed", "0")
-    if not text.strip().isdecimal() or int(text) >= 2**63:
+    if not re.fullmatch(r"\s*\d{1,19}\s*", text) or int(text) >= 2**63:
         raise OptionError(f"The option seed={text!r} is not a whole number from 0 on.")
     return int(text)
 

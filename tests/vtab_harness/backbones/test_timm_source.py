@@ -117,6 +117,8 @@ def test_another_architectures_checkpoint(tmp_path: Path) -> None:
         ("timm:timm/resnet18", UnknownNameError, "hf-hub:timm/resnet18"),
         ("timm:dpn48b", CheckpointError, "pretrained=false"),
         ("timm:resnet18?pretrained=perhaps", OptionError, "perhaps"),
+        ("timm:resnet18?pretrained=false&seed=" + "9" * 5000, OptionError, "not a whole number"),
+        ("timm:" + "x/" * 3000, UnknownNameError, "hf-hub:"),
         ("timm:resnet18?pretrained=true&checkpoint=x", OptionError, "exclude"),
         ("timm:resnet18?pretrained=false&in_chans=1", OptionError, "in_chans"),
         ("timm:resnet18?pretrained=false&checkpoint_path=/x", OptionError, "checkpoint=FILE"),

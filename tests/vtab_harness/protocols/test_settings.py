@@ -59,6 +59,8 @@ def test_single_value_for_a_list_setting() -> None:
         ({"steps": "inf"}, "expected a whole number"),
         ({"steps": "(" * 300}, "expected a whole number"),
         ({"momentum": "9" * 400}, "expected a number"),
+        ({"momentum": "1e999"}, "expected a number"),
+        ({"momentum": float("inf")}, "expected a number"),
     ],
 )
 def test_wrong_overrides_are_named(overrides: dict[str, str], message: str) -> None:
