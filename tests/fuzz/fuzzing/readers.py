@@ -1,0 +1,16 @@
+"""The list of everything that reads something from outside. A new reader is added here when it is written."""
+
+from __future__ import annotations
+
+from fuzzing import (
+    backbone_readers,
+    image_readers,
+    settings_readers,
+)
+from fuzzing.reader import Reader
+
+READERS: tuple[Reader, ...] = (
+    *settings_readers.READERS,
+    *backbone_readers.READERS,
+    *image_readers.READERS,
+)
