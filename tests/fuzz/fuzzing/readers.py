@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from fuzzing import (
+    archive_readers,
     backbone_readers,
     image_readers,
+    prepared_readers,
     settings_readers,
+    tfds_readers,
 )
 from fuzzing.reader import Reader
 
@@ -13,4 +16,7 @@ READERS: tuple[Reader, ...] = (
     *settings_readers.READERS,
     *backbone_readers.READERS,
     *image_readers.READERS,
+    *archive_readers.READERS,
+    *tfds_readers.READERS,
+    *prepared_readers.READERS,
 )
