@@ -7,6 +7,7 @@ from fuzzing import (
     backbone_readers,
     image_readers,
     prepared_readers,
+    pretraining_readers,
     settings_readers,
     tfds_readers,
 )
@@ -19,4 +20,5 @@ READERS: tuple[Reader, ...] = (
     *archive_readers.READERS,
     *tfds_readers.READERS,
     *prepared_readers.READERS,
+    *pretraining_readers.READERS,
 )
