@@ -8,6 +8,7 @@ from fuzzing import (
     image_readers,
     prepared_readers,
     pretraining_readers,
+    record_readers,
     settings_readers,
     tfds_readers,
 )
@@ -21,4 +22,5 @@ READERS: tuple[Reader, ...] = (
     *tfds_readers.READERS,
     *prepared_readers.READERS,
     *pretraining_readers.READERS,
+    *record_readers.READERS,
 )
