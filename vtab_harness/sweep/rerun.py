@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from vtab_harness.api.errors import StorageError, VtabError
 from vtab_harness.api.executors import Job
@@ -50,10 +53,21 @@ class Rerun:
         ]
 
 
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, min(number, 1024)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def rerun(path: Path, cache: Path | None = None, data: tuple[Path, ...] = (), device: str | None = None) -> Rerun:
     """Makes a record again with the settings that it says were used, features and search included.
 
-    Prepared data are taken from the cache; nothing is written to the folder of the record.
+    Prepared data are taken from the cache; nothing is written to the folder of the record. As many threads are used as
+    then, because sums are split between them.
 
     Args:
         path: The record.
@@ -88,7 +102,8 @@ def rerun(path: Path, cache: Path | None = None, data: tuple[Path, ...] = (), de
                 f"{path} cannot be made again, because it would be another result now: {differs}.",
                 "Bring back what it was made from: weights, code, data, or the version of the harness.",
             )
-        (made,) = run.run()
+        with _threads(record.environment.threads):
+            (made,) = run.run()
         again = read_record(made)
         after = None if again.predictions is None else read_predictions(made, again)
     if before is None or after is None:

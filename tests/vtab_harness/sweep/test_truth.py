@@ -131,6 +131,21 @@ def test_every_record_is_remade_from_itself_with_equal_predictions(
     assert len(list(Store(tmp_path / "results"))) == 3
 
 
+def test_a_record_is_remade_with_as_many_threads_as_it_states(run: Callable[..., Evaluation], tmp_path: Path) -> None:
+    write(tmp_path / "toy.npz", 1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        run(data=tmp_path)
+        torch.set_num_threads(1)
+        ((path, record),) = Store(tmp_path / "results")
+        found = rerun(path, tmp_path / "cache")
+        assert (record.environment.threads, found.again.environment.threads) == (3, 3)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_a_record_that_would_be_another_result_now_is_not_remade(
     run: Callable[..., Evaluation], tmp_path: Path
 ) -> None:
