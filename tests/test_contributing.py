@@ -100,7 +100,7 @@ def test_a_pretrainer(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     settings = names["Settings"]
     check_pretrainer(
-        names["PRETRAINER"], settings(), tmp_path / "data", tmp_path / "out", other_settings=settings(seed=1)
+        names["MyMethod"](), settings(), tmp_path / "data", tmp_path / "out", other_settings=settings(seed=1)
     )
 
 

@@ -21,7 +21,7 @@ class Fine:
     norm: Literal["batch", "group"] = "group"
     frozen: bool = False
     most: int | None = None
-    weight: float = float("inf")
+    weight: float = 1e300
 
 
 def test_settings_that_can_be_written_on_a_command_line() -> None:
