@@ -247,7 +247,8 @@ def _stamp(files: Sequence[Path]) -> str | None:
         for file in files:
             for name, size, changed in sorted(_stats(file)) if file.is_dir() else [_stat(file.name, file)]:
                 digest.update(f"{name!r} {size} {changed}\n".encode())
-    except OSError:
+    # ValueError: a name that no file can have.
+    except (OSError, ValueError):
         return None
     return digest.hexdigest()
 
