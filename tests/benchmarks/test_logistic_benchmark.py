@@ -92,7 +92,7 @@ def test_ten_times_faster_than_scikit_learn_and_no_worse() -> None:
     middle = sorted(ours)[1]
     print(f"\nours {middle:.2f} s (runs {', '.join(f'{t:.2f}' for t in ours)}), scikit-learn {theirs:.2f} s")
     print(f"ratio {theirs / middle:.1f}, worst relative objective {worst:+.1e}, steps {path.iterations.tolist()}")
-    assert path.converged.all()
+    assert (path.gradient_norm <= 1e-5).all(), "within the tolerance that `solve` has by default"
     assert worst <= 1e-4
     assert theirs / middle >= 10
 
