@@ -61,6 +61,8 @@ def size_in_header(data: bytes) -> tuple[int, int] | None:
         except KeyError as error:
             raise ValueError("its header is damaged") from error  # without a colour space
     elif data.startswith((b"\x89PNG", b"BM")):
+        if data.startswith(b"\x89PNG"):
+            _check_chunks(data)
         try:
             with Image.open(io.BytesIO(data), formats=("PNG", "BMP")) as image:
                 height, width = image.height, image.width
@@ -71,6 +73,15 @@ def size_in_header(data: bytes) -> tuple[int, int] | None:
     if height * width > MAX_PIXELS:
         raise ValueError(f"its header claims {height} x {width} pixels")
     return height, width
+
+
+def _check_chunks(data: bytes) -> None:
+    """Raises ValueError where a chunk of a PNG claims more than there is; OpenCV would take up to 4 GB for it."""
+    at = 8
+    while at < len(data) and data[at + 4 : at + 8] != b"IEND":
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+    if at > len(data):
+        raise ValueError("it ends early")
 
 
 def _lossless(data: bytes, channels: Literal[1, 3]) -> NDArray[np.uint8]:

@@ -136,6 +136,7 @@ READERS = (
         if kind in ("jpeg", "jpeg cmyk", "png alpha", "gif", "bmp")
     ),
     Reader("image shrunk by OpenCV", lambda folder: _KNOWN["jpeg"], _image_damaged, _of_bytes(_stored_again)),
+    Reader("image shrunk by OpenCV, bmp", lambda folder: _KNOWN["bmp"], _image_damaged, _of_bytes(_stored_again)),
     Reader(
         "image shrunk by OpenCV, png", lambda folder: _KNOWN["png 16 bit"], _image_damaged, _of_bytes(_stored_again)
     ),

@@ -66,6 +66,13 @@ def claiming(side: int) -> bytes:
     return bytes(data)
 
 
+def long_chunk() -> bytes:
+    """A PNG whose second chunk claims four gigabytes, which OpenCV would take."""
+    data = bytearray(png(90, (40, 30)))
+    data[33:37] = b"\xff" * 4
+    return bytes(data)
+
+
 def below(files: dict[str, bytes]) -> dict[str, bytes]:
     return {f"SUN397/{name}": data for name, data in files.items()}
 
@@ -149,6 +156,7 @@ def test_other_lists_are_refused(tmp_path: Path, content: bytes) -> None:
         # OpenCV knows more formats, and gives memory for any size that a header claims.
         ({"b/bar/sun_1.jpg": tiff()}, "b/bar/sun_1.jpg is not an image"),
         ({"b/bar/sun_1.jpg": claiming(60_000)}, "its header claims 60000 x 60000 pixels"),
+        ({"b/bar/sun_1.jpg": long_chunk()}, "b/bar/sun_1.jpg cannot be decoded: it ends early"),
     ],
 )
 def test_damage_is_refused(tmp_path: Path, change: dict[str, bytes | None], message: str) -> None:
