@@ -51,6 +51,7 @@ NAMES: dict[str, dict[str, str]] = {
     "protocols": {
         "linear": f"{_PROTOCOLS}.linear:Linear",
         "knn": f"{_PROTOCOLS}.knn:NearestNeighbours",
+        "few": f"{_PROTOCOLS}.few:NearestCentroid",
         "finetune": f"{_PROTOCOLS}.finetune:FineTune",
     },
     "pretrainers": {},

@@ -11,6 +11,7 @@ from torch import Tensor
 from wrong_protocols import Means, MeansSettings
 
 from vtab_harness.engine.training import Classifier
+from vtab_harness.protocols.few import NearestCentroid
 from vtab_harness.protocols.finetune import FineTune, FineTunePredictor, FineTuneSettings
 from vtab_harness.protocols.knn import NearestNeighbours
 from vtab_harness.protocols.linear import Linear, LinearSettings
@@ -23,6 +24,7 @@ SMALL = FineTuneSettings(lr=(0.05, 0.01), steps=(3, 6), batch_size=16)
     ("protocol", "settings"),
     [
         (NearestNeighbours, None),
+        (NearestCentroid, None),
         (Linear, LinearSettings(l2_count=3, tolerance=1e-3)),
         (FineTune, SMALL),
         (Means, None),
