@@ -9,36 +9,81 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields
-from typing import Any
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any, TypeVar
 
 from vtab_harness.api.errors import OptionError
 from vtab_harness.api.identity import plain_json
 from vtab_harness.api.train_examples import TrainExamples
-from vtab_harness.api.values import read_fields
+from vtab_harness.api.values import LEAST, MOST, read_fields
 
-HELP, FLAGS = "help", "flags"
-"""Keys of the metadata of a field that is an option."""
+HELP, FLAGS, METAVAR, POSITIONAL, HIDDEN = "help", "flags", "metavar", "positional", "hidden"
+"""Keys of the metadata of a field that is an option; with `LEAST` and `MOST`."""
+REQUIRED: Any = MISSING
+"""In place of a default."""
+Part = TypeVar("Part")
 
 
-def option(default: Any, sentence: str, *flags: str) -> Any:
+def option(
+    default: Any,
+    sentence: str,
+    *flags: str,
+    least: float | None = None,
+    most: float | None = None,
+    metavar: str | None = None,
+    positional: bool = False,
+    hidden: bool = False,
+) -> Any:
     """Declares an option.
 
     Args:
-        default: Its value where it is not given.
+        default: Its value where it is not given; `REQUIRED` where it has to be.
         sentence: What it is, for people; the default is added where it is shown.
-        *flags: Of the command line, where they are not ``--`` and the name.
+        *flags: Of the command line, where they are not ``--`` and the name, or ``--x/--no-x`` of a bool.
+        least: Smallest value of a number.
+        most: Largest.
+        metavar: What help shows in the place of a value.
+        positional: Whether the command line takes it without a flag.
+        hidden: Whether help leaves it out, because programs give it and people do not.
     """
-    metadata = {HELP: sentence, FLAGS: flags}
+    metadata: dict[str, Any] = {HELP: sentence, FLAGS: flags, LEAST: least, MOST: most}
+    metadata |= {METAVAR: metavar, POSITIONAL: positional, HIDDEN: hidden}
     if isinstance(default, Mapping):
         return field(default_factory=lambda: dict(default), metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+def argument(sentence: str, metavar: str | None = None, default: Any = REQUIRED) -> Any:
+    """Declares an option that the command line takes without a flag."""
+    return option(default, sentence, metavar=metavar, positional=True)
+
+
+def required(f: Field[Any]) -> bool:
+    """Returns whether an option has to be given."""
+    return f.default is MISSING and f.default_factory is MISSING
 
 
 def options_of(settings: type[Any]) -> list[Field[Any]]:
     """Returns the fields of a dataclass that are options: its own in order, then those that it inherits."""
     own = inspect.get_annotations(settings)
     return sorted((f for f in fields(settings) if HELP in f.metadata), key=lambda f: f.name not in own)
+
+
+def part_of(settings: Any, smaller: type[Part]) -> Part:
+    """Returns the options that a class shares with settings of a larger one."""
+    return smaller(**{f.name: getattr(settings, f.name) for f in options_of(smaller)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a command is told.
+
+    Raises:
+        OptionError: A value cannot be used; names the option.
+    """
+
+    def __post_init__(self) -> None:
+        read_fields(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

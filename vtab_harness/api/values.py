@@ -17,6 +17,8 @@ from vtab_harness.api.errors import OptionError, near_names
 T = TypeVar("T")
 
 _WORDS = {"true": True, "false": False}
+LEAST, MOST = "least", "most"
+"""Keys of the metadata of a field with a number that has limits."""
 _LARGEST = 2**63
 """Whole numbers beyond are a slip; Python would not even print those of thousands of digits."""
 
@@ -71,8 +73,13 @@ def read_fields(settings: Any) -> None:
         OptionError: A value cannot be used; names the option.
     """
     hints = _hints(cast("Hashable", type(settings)))
-    for name in (f.name for f in fields(settings)):
-        object.__setattr__(settings, name, read_value(flag(name), getattr(settings, name), hints[name]))
+    for f in fields(settings):
+        value = read_value(flag(f.name), getattr(settings, f.name), hints[f.name])
+        least, most = f.metadata.get(LEAST), f.metadata.get(MOST)
+        if value is not None and not ((least is None or least <= value) and (most is None or value <= most)):
+            allowed = f"{least:,} or more" if most is None else f"from {least:,} to {most:,}"
+            raise OptionError(f"{flag(f.name)} {value}: must be {allowed}.")
+        object.__setattr__(settings, f.name, value)
 
 
 def flag(name: str) -> str:

@@ -5,61 +5,78 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import MISSING, Field
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from vtab_harness.api.settings import FLAGS, HELP, options_of
-from vtab_harness.api.values import flag, parse_overrides
+from vtab_harness.api.settings import FLAGS, HELP, HIDDEN, METAVAR, POSITIONAL, options_of, required
+from vtab_harness.api.values import LEAST, MOST, flag, parse_overrides
 
 
-def with_options(settings: type[Any], leave_out: Collection[str] = ()) -> Callable[[Callable[..., None]], Any]:
-    """Gives a command the options of a settings class; its first parameter is then told those that were given.
+def with_options(*settings: type[Any], leave_out: Collection[str] = ()) -> Callable[[Callable[..., None]], Any]:
+    """Gives a command the options of settings classes; its first parameters are told those that were given.
 
     Args:
-        settings: The dataclass.
+        *settings: The dataclasses; the command has a first parameter for each.
         leave_out: Options that this command does not take.
     """
-    options = [f for f in options_of(settings) if f.name not in leave_out]
-    hints = typing.get_type_hints(settings)
+    options = [[f for f in options_of(one) if f.name not in leave_out] for one in settings]
+    made = [
+        _parameter(f, typing.get_type_hints(one)[f.name])
+        for one, its in zip(settings, options, strict=True)
+        for f in its
+    ]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        _, *own = inspect.signature(command, eval_str=True).parameters.values()
-        made = [_parameter(f.name, hints[f.name], f.metadata, f.default) for f in options]
+        own = list(inspect.signature(command, eval_str=True).parameters.values())[len(settings) :]
 
         @wraps(command)
         def run(**values: Any) -> None:
-            given = {f.name: values.pop(f.name) for f in options}
-            given = {name: value for name, value in given.items() if value is not None and value != []}
-            if "set" in given:
-                given["set"] = parse_overrides(given["set"])
-            command(given, **values)
+            given = [{f.name: _given(f.name, values.pop(f.name)) for f in its} for its in options]
+            told = [{name: value for name, value in one.items() if value not in (None, [], {})} for one in given]
+            command(*told, **values)
 
         parameters = [*made, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own)]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {p.name: p.annotation for p in parameters}
+        run.settings = settings  # type: ignore[attr-defined]
         return run
 
     return decorate
 
 
-def _parameter(name: str, wanted: Any, metadata: Mapping[str, Any], default: Any) -> inspect.Parameter:
-    several = typing.get_origin(wanted) in (Sequence, Mapping) and name != "seeds"
-    kinds = [kind for kind in (typing.get_args(wanted) or (wanted,)) if kind is not type(None)]
-    names = metadata[FLAGS] or (flag(name),)
-    sentence = metadata[HELP]
-    kind: Any = str
-    if bool in kinds:
-        kind = bool
-        names = (flag(name),) if default is False and name == "overwrite" else (f"{flag(name)}/--no-{flag(name)[2:]}",)
-    elif Path in kinds:
-        kind = Path
-    elif int in kinds and name != "seeds":
-        kind = int
-    if not several and default not in (None, (), False):
+def _given(name: str, value: Any) -> Any:
+    return parse_overrides(value) if name == "set" and value else value
+
+
+def shown_default(f: Field[Any]) -> str:
+    """Returns the default of an option as people read it; empty where the sentence says enough."""
+    nothing = f.default in (MISSING, None, (), "") or isinstance(f.default, bool)
+    return "" if nothing else str(f.default)
+
+
+def _parameter(f: Field[Any], wanted: Any) -> inspect.Parameter:
+    """Makes the parameter that Typer makes an option of; None stands for an option that was not given."""
+    meta = f.metadata
+    parts = [wanted] if typing.get_origin(wanted) is Literal else typing.get_args(wanted) or [wanted]
+    # The seeds are read from one text.
+    several = typing.get_origin(wanted) in (Sequence, Mapping) and f.name != "seeds"
+    known = [kind for kind in (bool, Path, int, float) if kind in parts and f.name != "seeds"]
+    choices = [kind for kind in parts if typing.get_origin(kind) is Literal]
+    kind: Any = [*choices, *known, str][0]
+    sentence = meta[HELP]
+    if default := shown_default(f):
         sentence = f"{sentence[:-1]} (default {default})."
-    optional: Any = (list[kind] if several else kind) | None
-    annotation = Annotated[optional, typer.Option(*names, help=sentence)]
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+    shown: dict[str, Any] = {"help": sentence, "metavar": meta[METAVAR]}
+    info = typer.Argument(**shown)
+    if not meta[POSITIONAL]:
+        pair = f"{flag(f.name)}/--no-{flag(f.name)[2:]}" if kind is bool else flag(f.name)
+        flags = meta[FLAGS] or (pair,)
+        info = typer.Option(*flags, hidden=meta[HIDDEN], min=meta[LEAST], max=meta[MOST], **shown)
+    taken: Any = list[kind] if several else kind
+    annotation = Annotated[taken if required(f) else taken | None, info]
+    given: Any = inspect.Parameter.empty if required(f) else None
+    return inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=given, annotation=annotation)

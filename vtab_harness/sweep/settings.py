@@ -9,7 +9,7 @@ from typing import Any
 
 from vtab_harness import registry
 from vtab_harness.api.errors import OptionError
-from vtab_harness.api.settings import ResultSettings, option, options_of
+from vtab_harness.api.settings import ResultSettings, option, part_of
 from vtab_harness.api.tasks import Task
 from vtab_harness.api.train_examples import TrainExamples
 
@@ -36,7 +36,7 @@ class RunSettings(ResultSettings):
     cache: Path | None = option(None, "Folder for prepared data and features; by default the user's cache folder.")
     data: Sequence[Path] = option((), "Folder with data sets; may be repeated.")
     executor: str = option("local", "Where the work runs: local, devices, or a plugin's.")
-    overwrite: bool = option(False, "Compute finished results again.")
+    overwrite: bool = option(False, "Compute finished results again.", "--overwrite")
 
     def __post_init__(self) -> None:
         """Reads every value as the type of its field, and checks what can be checked without loading anything.
@@ -79,7 +79,7 @@ class RunSettings(ResultSettings):
 
     def asked(self) -> ResultSettings:
         """Returns what a record says was asked for."""
-        return ResultSettings(**{f.name: getattr(self, f.name) for f in options_of(ResultSettings)})
+        return part_of(self, ResultSettings)
 
 
 @dataclass(frozen=True, slots=True)
