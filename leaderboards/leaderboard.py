@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -16,12 +16,13 @@ from leaderboards.records.scan import Found
 from leaderboards.text import shortened
 from vtab_harness import __version__
 from vtab_harness.api.errors import OptionError, StorageError
+from vtab_harness.api.settings import REQUIRED, Settings, argument, option
 from vtab_harness.cli.plain_text import plain
 from vtab_harness.formats.json_file import read_json
 from vtab_harness.sweep.store import storage_errors, write_atomically
 
 if TYPE_CHECKING:
-    from leaderboards.board.board import Aggregation, Board
+    from leaderboards.board.board import Board
     from leaderboards.board.summary import Summary
     from leaderboards.page import ReferenceRow
     from leaderboards.published import Reference
@@ -31,46 +32,44 @@ _LARGEST_STAMP = 1 << 26
 Tell = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class BuildOptions:
-    """What a leaderboard is made with.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaderboardSettings(Settings):
+    """What ``vtab leaderboard`` is told."""
 
-    Attributes:
-        suite: Registered name; None takes the one with the most records.
-        protocol: Identity or name; None as above.
-        variants: Data variants in order of preference; none as above.
-        aggregation: Over seeds.
-        with_published: Whether published results stand beside it.
-        baseline: A row that the others are compared with: name, spec or folder.
-        plots: Whether plots are drawn.
-        page: Whether ``index.html`` is written.
-        verify: Whether predictions are counted again and compared with the scores.
-        benchmark: Dataset repository that evaluation results for the Hugging Face Hub name.
-    """
-
-    suite: str | None = None
-    protocol: str | None = None
-    variants: tuple[str, ...] = ()
-    aggregation: Aggregation = "median"
-    with_published: bool = False
-    baseline: str | None = None
-    plots: bool = True
-    page: bool = True
-    verify: bool = True
-    benchmark: str | None = None
+    results: Sequence[Path] = argument("Results folders, of several machines.", "RESULTS...")
+    out: Path = option(REQUIRED, "Folder to write into.")
+    suite: str | None = option(None, "A table holds one suite; the one with the most records.")
+    protocol: str | None = option(None, "One protocol, such as finetune-v1; as above.", "--protocol", "-p")
+    variants: Sequence[str] = option(
+        (),
+        "One data variant; as above. Several: a task takes the first that has records.",
+        "--variant",
+        "--variants",
+    )
+    aggregation: Literal["median", "mean"] = option(
+        "median", "Median over seeds, as the VTAB leaderboard, or mean.", "--aggregation", "--seeds"
+    )
+    with_published: bool = option(
+        False, "Published results of the same protocol as reference rows.", "--with-published"
+    )
+    baseline: str | None = option(None, "Backbone that the others are compared with.")
+    hub_benchmark: str | None = option(None, "Dataset repository that Hub evaluation results name.", metavar="ORG/NAME")
+    plots: bool = option(True, "Draw plots.")
+    page: bool = option(True, "Write index.html.")
+    verify: bool = option(True, "Count the predictions of new records again.")
 
 
-def is_current(found: Found, options: BuildOptions, out: Path) -> list[str] | None:
-    """Returns what was said when `out` was built, if nothing has changed since: no record, option, program or output.
+def is_current(found: Found, settings: LeaderboardSettings) -> list[str] | None:
+    """Returns what was said when the folder was built, if no record, option, program or output has changed since.
 
     Imports nothing heavy.
     """
     try:
-        stamp = _read_stamp(out)
-        outputs = {name: _stat(out / name) for name in stamp.outputs}
+        stamp = _read_stamp(settings.out)
+        outputs = {name: _stat(settings.out / name) for name in stamp.outputs}
     except (OSError, ValueError):
         return None
-    return stamp.said if stamp.inputs == _inputs(found, options) and stamp.outputs == outputs else None
+    return stamp.said if stamp.inputs == _inputs(found, settings) and stamp.outputs == outputs else None
 
 
 class _Stamp(msgspec.Struct):
@@ -86,17 +85,16 @@ def _read_stamp(out: Path) -> _Stamp:
     return stamp
 
 
-def build(found: Found, options: BuildOptions, out: Path, tell: Tell) -> tuple[Board, Summary]:
+def build(found: Found, settings: LeaderboardSettings, tell: Tell) -> tuple[Board, Summary]:
     """Reads the records and writes tables, plots and page.
 
     Args:
         found: The records.
-        options: What to make.
-        out: Folder, made if need be; files of an earlier build in it are replaced.
+        settings: What to make, and the folder, which is made if need be; files of an earlier build in it are replaced.
         tell: Is given lines for a person.
 
     Raises:
-        OptionError: Nothing fits the options.
+        OptionError: Nothing fits the settings.
         StorageError: The folder cannot be written, or no record can be used or is left.
     """
     from leaderboards import exports
@@ -105,7 +103,7 @@ def build(found: Found, options: BuildOptions, out: Path, tell: Tell) -> tuple[B
     from leaderboards.records.results import read_results
     from leaderboards.records.table_choice import choose
 
-    said: list[str] = []
+    out, said = settings.out, list[str]()
 
     def say(line: str) -> None:
         # Records name protocols and variants, and a terminal obeys what it is sent.
@@ -114,26 +112,26 @@ def build(found: Found, options: BuildOptions, out: Path, tell: Tell) -> tuple[B
 
     with storage_errors(out, "writing a leaderboard"):
         (out / CACHE).mkdir(parents=True, exist_ok=True)
-    results = read_results(found, out / CACHE / "records.sqlite", options.verify)
+    results = read_results(found, out / CACHE / "records.sqlite", settings.verify)
     if not results.entries:
         named, bad = ", ".join(map(str, found.folders)), results.unusable
         reasons = "; ".join(f"{entry.path}: {entry.error}" for entry in bad[:5])
         raise StorageError(f"None of the {len(bad)} records in {named} can be used.", reasons)
-    choice = choose(results.entries, options.suite, options.protocol, options.variants)
+    choice = choose(results.entries, settings.suite, settings.protocol, settings.variants)
     say(f"{choice.in_words()}: {choice.records} records.")
     for suite, protocol, variant, count in choice.others:
         say(f"Not in this table: {count} records of {suite}, {protocol}, data variant {variant}.")
-    board = build_board(results, choice, options.aggregation)
+    board = build_board(results, choice, settings.aggregation)
     summary = summarise(board)
-    if options.baseline is not None:
-        summary = replace(summary, baseline=find_row(board, options.baseline))
-    references = _references(board, options, say)
-    files = exports.write_all(board, summary, out, references, options.benchmark)
-    if options.plots:
+    if settings.baseline is not None:
+        summary = replace(summary, baseline=find_row(board, settings.baseline))
+    references = _references(board, settings, say)
+    files = exports.write_all(board, summary, out, references, settings.hub_benchmark)
+    if settings.plots:
         from leaderboards import plots
 
         files += plots.write_all(board, summary, out / "plots", say)
-    if options.page:
+    if settings.page:
         from leaderboards import page
 
         files.append(page.write_page(board, summary, out, [_row(reference) for reference in references]))
@@ -144,7 +142,7 @@ def build(found: Found, options: BuildOptions, out: Path, tell: Tell) -> tuple[B
     for line in report(board, summary):
         say(line)
     stamp = {
-        "inputs": _inputs(found, options),
+        "inputs": _inputs(found, settings),
         "outputs": {str(file.relative_to(out)): _stat(file) for file in files},
         "said": said,
     }
@@ -218,8 +216,8 @@ def find_row(board: Board, name: str) -> int:
     )
 
 
-def _references(board: Board, options: BuildOptions, say: Tell) -> tuple[Reference, ...]:
-    if not options.with_published:
+def _references(board: Board, settings: LeaderboardSettings, say: Tell) -> tuple[Reference, ...]:
+    if not settings.with_published:
         return ()
     from leaderboards.published import beside
 
@@ -248,16 +246,17 @@ def _row(reference: Reference) -> ReferenceRow:
     return ReferenceRow(name=reference.model, source="published", scores=scores, origin=origin)
 
 
-def _inputs(found: Found, options: BuildOptions) -> dict[str, Any]:
+def _inputs(found: Found, settings: LeaderboardSettings) -> dict[str, Any]:
     program = [
         [file.name, *_stat(file)]
         for file in sorted(Path(__file__).parent.rglob("*"))
         if file.is_file() and "__pycache__" not in file.parts
     ]
+    options = {name: value for name, value in asdict(settings).items() if name not in ("results", "out")}
     # As JSON gives it back.
     return {
         "records": found.digest(),
-        "options": json.loads(json.dumps(asdict(options))),
+        "options": json.loads(json.dumps(options)),
         "version": __version__,
         "program": program,
     }

@@ -18,7 +18,8 @@ installed, so nothing heavy is imported before it is used.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,26 +40,23 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", _WORDS)
 
 
-def _gate(
-    root: Path,
-    results: str | Path | Sequence[str | Path],
-    baseline: str | Path,
-    margin: float = 0.5,
-    confidence: float = 0.95,
-    per_task: bool = False,
-) -> GateReport:
-    """Runs the gate; fails the test, with the report as its message, unless every backbone is ok."""
+def _gate(root: Path, *args: Any, **options: Any) -> GateReport:
+    """Runs the gate; fails the test, with the report as its message, unless every backbone is ok.
+
+    Raises:
+        TypeError: It takes no such arguments.
+    """
     from leaderboards.gate import reports
-    from leaderboards.gate.baseline import read_baseline
-    from leaderboards.gate.check import check
-    from leaderboards.records.runs import read_runs
+    from leaderboards.gate.check import gate
+    from leaderboards.gate.settings import GateSettings
     from vtab_harness.api.errors import VtabError
 
-    folders = [results] if isinstance(results, (str, Path)) else list(results)
+    given = inspect.signature(GateSettings).bind(*args, **options)
     problem = None
     try:
-        runs = read_runs([root / folder for folder in folders])
-        report = check(read_baseline(root / baseline), runs, margin, confidence, per_task)
+        asked = GateSettings(*given.args, **given.kwargs)
+        folders = [root / folder for folder in asked.results]
+        report = gate(replace(asked, results=folders, baseline=root / asked.baseline))
     except VtabError as error:
         problem = str(error)
     # Outside of the handler, so that the error is not printed a second time as the cause.
@@ -75,10 +73,9 @@ def pytest_runtest_call(item: pytest.Item) -> None:
     __tracebackhide__ = True
     for mark in item.iter_markers(_MARK):
         try:
-            given = inspect.signature(_gate).bind(item.config.rootpath, *mark.args, **mark.kwargs)
+            _gate(item.config.rootpath, *mark.args, **mark.kwargs)
         except TypeError as error:
             pytest.fail(f"pytest.mark.vtab_gate: {error}; it takes {_WORDS.partition(':')[0]}", pytrace=False)
-        _gate(*given.args, **given.kwargs)
 
 
 @pytest.fixture

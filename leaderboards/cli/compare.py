@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from leaderboards.compare.settings import CompareSettings
 from vtab_harness.cli.app import app
+from vtab_harness.cli.from_settings import with_options
 
 if TYPE_CHECKING:
     from leaderboards.compare.comparison import Comparison
 
 
 @app.command(epilog="Example: vtab compare timm:resnet50.a1_in1k local-dir:runs/mine results")
+@with_options(CompareSettings)
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help="A backbone: its spec, or its folder name in the results.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="Another.")],
-    results: Annotated[list[Path], typer.Argument(metavar="RESULTS...", help="Results folders.")],
-    protocol: Annotated[str | None, typer.Option("--protocol", "-p", help="Where there are several.")] = None,
-    suite: Annotated[str | None, typer.Option(help="Where the results hold tasks of several.")] = None,
-    variant: Annotated[str | None, typer.Option(help="Of the data, where both were measured on several.")] = None,
-    confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of intervals and tests.")] = 0.95,
-    draws: Annotated[int, typer.Option(min=100, max=1_000_000, help="Of the bootstrap over the suite.")] = 10_000,
-    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+    given: dict[str, Any],
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Compare two backbones, paired on the test examples; ends with a verdict in one sentence."""
     from leaderboards.compare.backbones import compare as compare_backbones
     from leaderboards.records import lookup, runs
 
-    found = runs.read_runs(results, variant)
+    settings = CompareSettings(**given)
+    found = runs.read_runs(settings.results, settings.variant)
     everything: dict[str, runs.BackboneRuns] = {key: b for backbones in found.values() for key, b in backbones.items()}
-    sides = [lookup.find_backbone(everything, name) for name in (a, b)]
+    sides = [lookup.find_backbone(everything, name) for name in (settings.a, settings.b)]
     common = [p for p, backbones in found.items() if all(side.key in backbones for side in sides)]
-    if not common and protocol is None:
+    if not common and settings.protocol is None:
         from vtab_harness.api.errors import OptionError
 
         measured = [", ".join(p for p, backbones in found.items() if side.key in backbones) for side in sides]
@@ -43,14 +38,15 @@ def compare(
             f"{sides[0].key} ({measured[0]}) and {sides[1].key} ({measured[1]}) were not measured under one protocol.",
             "Run both with the same --protocol.",
         )
-    identity = lookup.choose_protocol(common, protocol, "A and B were measured")
+    identity = lookup.choose_protocol(common, settings.protocol, "A and B were measured")
     one, other = (found[identity][side.key] for side in sides)
     there = [task for task in one.tasks if task in other.tasks]
-    name, tasks = lookup.choose_tasks(there, suite)
+    name, tasks = lookup.choose_tasks(there, settings.suite)
     if name is None:
         # No suite says which tasks there should be; those whose records cannot be used are named.
         tasks = tuple(task for task in one.all_tasks if task in other.all_tasks)
-    result = compare_backbones(one, other, identity, name, tasks, confidence, draws, seed)
+    how = (settings.confidence, settings.draws, settings.seed)
+    result = compare_backbones(one, other, identity, name, tasks, *how)
     if as_json:
         typer.echo(json.dumps(result.as_json(), indent=1))
     else:

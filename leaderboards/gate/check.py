@@ -13,9 +13,10 @@ from typing import Literal
 
 import numpy as np
 
-from leaderboards.gate.baseline import Baseline, BaselineBackbone, BaselineTask
+from leaderboards.gate.baseline import Baseline, BaselineBackbone, BaselineTask, read_baseline
+from leaderboards.gate.settings import GateSettings
 from leaderboards.records.record import differences, why_not
-from leaderboards.records.runs import BackboneRuns, Run, Runs, in_words
+from leaderboards.records.runs import BackboneRuns, Run, Runs, in_words, read_runs
 from leaderboards.statistics.holm import holm
 from leaderboards.statistics.paired import Estimate, PairedTask, suite_estimate, task_estimate
 from vtab_harness.api.errors import OptionError, StorageError
@@ -100,6 +101,17 @@ class GateReport:
         """1 where any backbone is worse, else 2 where anything cannot be told, else 0."""
         verdicts = {backbone.verdict for backbone in self.backbones}
         return 1 if "worse" in verdicts else 2 if "cannot tell" in verdicts or not self.backbones else 0
+
+
+def gate(settings: GateSettings) -> GateReport:
+    """Reads results and baseline, and holds them against each other.
+
+    Raises:
+        OptionError: `margin` or `confidence` is out of range.
+        StorageError: A folder or the baseline cannot be used.
+    """
+    baseline, runs = read_baseline(settings.baseline), read_runs(settings.results)
+    return check(baseline, runs, settings.margin, settings.confidence, settings.per_task)
 
 
 def check(

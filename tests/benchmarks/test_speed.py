@@ -159,9 +159,14 @@ def test_leaderboard_building(benchmark: BenchmarkFixture, tmp_path: Path) -> No
 
     results, turns = tmp_path / "results", count()
     write_many(results, backbones=20, seeds=1)
-    options = leaderboard.BuildOptions(plots=False)
 
     def build() -> None:
-        leaderboard.build(scan.find_records([results]), options, tmp_path / str(next(turns)), lambda line: None)
+        found, out = scan.find_records([results]), tmp_path / str(next(turns))
+        if hasattr(leaderboard, "BuildOptions"):
+            # A base from before there was a settings class.
+            leaderboard.build(found, leaderboard.BuildOptions(plots=False), out, lambda line: None)
+        else:
+            settings = leaderboard.LeaderboardSettings(results=[results], out=out, plots=False)
+            leaderboard.build(found, settings, lambda line: None)
 
     benchmark.pedantic(build, rounds=5, warmup_rounds=1)

@@ -2,13 +2,16 @@
 
 import subprocess
 import sys
+from inspect import signature
 from pathlib import Path
 
 import pytest
 from bad_records import without_predictions
 from made_boards import write_records
 
+from leaderboards import pytest_plugin
 from leaderboards.gate.baseline import make_baseline, write_baseline
+from leaderboards.gate.settings import GateSettings
 from leaderboards.records.runs import read_runs
 
 pytest_plugins = ["pytester"]
@@ -92,6 +95,13 @@ def test_the_marker_is_announced(pytester: pytest.Pytester) -> None:
     pytester.runpytest_subprocess(*RUN, "--markers").stdout.fnmatch_lines(
         ["@pytest.mark.vtab_gate(results, baseline,*"]
     )
+
+
+def test_the_marker_states_the_words_of_the_settings_class() -> None:
+    words = [
+        p.name if p.default is p.empty else f"{p.name}={p.default}" for p in signature(GateSettings).parameters.values()
+    ]
+    assert pytest_plugin._WORDS.startswith(f"vtab_gate({', '.join(words)}): ")
 
 
 def test_loading_the_plugin_imports_nothing_heavy() -> None:
