@@ -44,9 +44,9 @@ def index(
     Finished videos are kept: give the same command again to go on after an interruption, or to add videos.
     """
     from vivi_pretrain.cli.count_bar import CountBar
-    from vivi_pretrain.video.index import IndexSettings, make_index
+    from vivi_pretrain.video.index import make_index
     from vivi_pretrain.video.listing import list_videos
-    from vivi_pretrain.video.shots import ShotDetectorSettings
+    from vivi_pretrain.video.settings import IndexSettings, ShotDetectorSettings
 
     options = _numbers(set_ or [])
     if threshold is not None:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from vivi_pretrain.synthetic.backdrop import backdrop
 from vivi_pretrain.synthetic.objects import Light, Object, Sprite, random_object, random_rotation
-from vivi_pretrain.synthetic.settings import FADE_FRAMES, SynthSettings, generator, planned
+from vivi_pretrain.synthetic.plan import FADE_FRAMES, generator, planned
+from vivi_pretrain.synthetic.settings import SynthSettings
 from vivi_pretrain.synthetic.textures import Field, colour
 
 _REACH = 2.2

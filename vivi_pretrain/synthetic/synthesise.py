@@ -10,7 +10,8 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from pathlib import Path
 
-from vivi_pretrain.synthetic.settings import SynthSettings, planned
+from vivi_pretrain.synthetic.plan import planned
+from vivi_pretrain.synthetic.settings import SynthSettings
 from vivi_pretrain.video.workers import ProgressCallback, process_pool
 from vtab_harness.api.errors import OptionError, StorageError
 from vtab_harness.sweep.store import storage_errors, write_atomically

@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -16,34 +16,11 @@ from vivi_pretrain.video import index_file
 from vivi_pretrain.video.decode import VideoError, describe, frames
 from vivi_pretrain.video.journal import Journal
 from vivi_pretrain.video.listing import Entry, Listing
-from vivi_pretrain.video.shots import SHORT_SIDE, ShotDetector, ShotDetectorSettings
+from vivi_pretrain.video.settings import SHORT_SIDE, IndexSettings
+from vivi_pretrain.video.shots import ShotDetector
 from vivi_pretrain.video.workers import ProgressCallback, process_pool
 from vtab_harness.api.errors import DataError, OptionError, StorageError
 from vtab_harness.sweep.store import storage_errors
-
-DAMAGED = ("refuse", "keep")
-
-
-@dataclass(frozen=True, slots=True)
-class IndexSettings:
-    """What decides an index's rows.
-
-    Attributes:
-        shots: How shots are found.
-        damaged: What becomes of a video that is damaged after some frames: "refuse" leaves it out, "keep" takes the
-            frames before the damage. It is reported either way.
-    """
-
-    shots: ShotDetectorSettings = field(default_factory=ShotDetectorSettings)
-    damaged: str = "refuse"
-
-    def __post_init__(self) -> None:
-        if self.damaged not in DAMAGED:
-            raise OptionError(f"--damaged cannot be {self.damaged!r}.", f"Choose one of: {', '.join(DAMAGED)}.")
-
-    def resolved(self) -> dict[str, Any]:
-        """Returns all settings, nothing left to defaults."""
-        return {**self.shots.resolved(), "damaged": self.damaged}
 
 
 @dataclass(frozen=True, slots=True)

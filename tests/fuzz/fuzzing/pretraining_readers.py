@@ -33,10 +33,11 @@ from vivi_pretrain.shards.settings import ShardSettings
 from vivi_pretrain.shards.writer import UNFINISHED, write_shards
 from vivi_pretrain.training.run_folder import RUN, STATE, RunFolder
 from vivi_pretrain.video.decode import describe, frames
-from vivi_pretrain.video.index import IndexSettings, make_index
+from vivi_pretrain.video.index import make_index
 from vivi_pretrain.video.index_file import SHOTS, read_index
 from vivi_pretrain.video.journal import JOURNAL
 from vivi_pretrain.video.listing import list_videos
+from vivi_pretrain.video.settings import IndexSettings
 from vivi_pretrain.watching.curves import plot_run
 from vivi_pretrain.watching.metrics import METRICS
 

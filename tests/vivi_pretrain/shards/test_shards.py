@@ -30,7 +30,8 @@ from vivi_pretrain.shards.reader import ShardSet
 from vivi_pretrain.shards.settings import ShardSettings
 from vivi_pretrain.shards.tar_file import TarWriter, member_bytes
 from vivi_pretrain.shards.writer import write_shards
-from vivi_pretrain.synthetic.settings import SynthSettings, planned
+from vivi_pretrain.synthetic.plan import planned
+from vivi_pretrain.synthetic.settings import SynthSettings
 from vivi_pretrain.synthetic.synthesise import synthesise
 from vivi_pretrain.video.decode import frames
 from vtab_harness.api.errors import DataError, OptionError, StorageError

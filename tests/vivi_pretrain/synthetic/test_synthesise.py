@@ -13,8 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from vivi_pretrain.synthetic.encode import encoded
+from vivi_pretrain.synthetic.plan import planned
 from vivi_pretrain.synthetic.scene import drawn_frames
-from vivi_pretrain.synthetic.settings import SynthSettings, planned
+from vivi_pretrain.synthetic.settings import SynthSettings
 from vivi_pretrain.synthetic.synthesise import synthesise
 from vtab_harness.api.errors import OptionError, StorageError
 

@@ -15,10 +15,10 @@ from filelock import FileLock
 
 from vivi_pretrain.video import index as index_module
 from vivi_pretrain.video.decode import frames
-from vivi_pretrain.video.index import IndexSettings, make_index
+from vivi_pretrain.video.index import make_index
 from vivi_pretrain.video.index_file import PROBLEMS, SHOTS, read_index
 from vivi_pretrain.video.listing import list_videos
-from vivi_pretrain.video.shots import ShotDetectorSettings
+from vivi_pretrain.video.settings import IndexSettings, ShotDetectorSettings
 from vtab_harness.api.errors import DataError, OptionError, StorageError
 
 SETTINGS = IndexSettings()
@@ -267,6 +267,7 @@ import os, sys, time
 from pathlib import Path
 from vivi_pretrain.video import index
 from vivi_pretrain.video.listing import list_videos
+from vivi_pretrain.video.settings import IndexSettings
 original = index.index_video
 def index_video(path, settings):
     if path.name == "a.mp4" and sys.argv[3] == "crash":
@@ -277,7 +278,7 @@ def index_video(path, settings):
     return original(path, settings)
 index.index_video = index_video
 if __name__ == "__main__":
-    summary = index.make_index(list_videos([Path(sys.argv[1])]), Path(sys.argv[2]), index.IndexSettings(), workers=2)
+    summary = index.make_index(list_videos([Path(sys.argv[1])]), Path(sys.argv[2]), IndexSettings(), workers=2)
     print([(problem.path, problem.reason) for problem in summary.problems if problem.path == "a.mp4"], summary.videos)
 """
     (tmp_path / "script.py").write_text(script)

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vivi_pretrain.synthetic.settings import SynthSettings, planned
+from vivi_pretrain.synthetic.plan import planned
+from vivi_pretrain.synthetic.settings import SynthSettings
 from vivi_pretrain.synthetic.synthesise import synthesise
 from vivi_pretrain.video.decode import Frame, frames
-from vivi_pretrain.video.shots import DETECTORS, SHORT_SIDE, ShotDetector, ShotDetectorSettings
+from vivi_pretrain.video.settings import DETECTORS, SHORT_SIDE, ShotDetectorSettings
+from vivi_pretrain.video.shots import ShotDetector
 from vtab_harness.api.errors import OptionError
 
 
