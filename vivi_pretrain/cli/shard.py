@@ -4,58 +4,42 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from vivi_pretrain.cli.app import app
+from vivi_pretrain.shards.settings import ShardCommand, ShardSettings
+from vtab_harness.api.settings import part_of
+from vtab_harness.cli.app import INTERRUPTED
+from vtab_harness.cli.from_settings import with_options
 
 if TYPE_CHECKING:
     from vivi_pretrain.shards.manifest import Manifest
 
-INTERRUPTED = 130
 _PROBLEMS_SHOWN = 20
 
 
 @app.command(epilog="Example: vivi shard INDEX --out ~/shards --frames-per-shot 8 --min-shots 2")
-def shard(
-    index: Annotated[Path, typer.Argument(help="Folder that `vivi index` wrote.")],
-    out: Annotated[Path, typer.Option(help="Folder for the shards.")],
-    fps: Annotated[float, typer.Option(help="Frames taken of each second of a shot.")] = 1.0,
-    short_side: Annotated[int, typer.Option(help="Shorter side of a frame is reduced to this, in pixels.")] = 256,
-    quality: Annotated[int, typer.Option(help="Of the JPEG files, 1 to 100.")] = 90,
-    frames_per_shot: Annotated[int, typer.Option(help="L: shots with fewer frames at this rate are short.")] = 4,
-    sample_closer: Annotated[
-        bool, typer.Option("--sample-closer", help="Take L frames of short shots closer together; else leave them out.")
-    ] = False,
-    min_shots: Annotated[int, typer.Option(help="K: videos with fewer shots have few.")] = 2,
-    keep_few_shots: Annotated[
-        bool, typer.Option("--keep-few-shots", help="Keep videos with few shots; else leave them out.")
-    ] = False,
-    shard_size: Annotated[float, typer.Option(help="Largest shard, in MB; no video is divided.")] = 256.0,
-    root: Annotated[Path | None, typer.Option(help="Folder of the videos, if they were moved after indexing.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes; as many as cores if not given.")] = None,
-) -> None:
+@with_options(ShardCommand)
+def shard(given: dict[str, Any]) -> None:
     """Write frames of the index's shots into tar shards; give the same command again to go on after an interruption."""
     from vivi_pretrain.cli.count_bar import CountBar
     from vivi_pretrain.shards.jobs import video_jobs
-    from vivi_pretrain.shards.settings import ShardSettings
     from vivi_pretrain.shards.writer import write_shards
     from vivi_pretrain.video.index_file import read_index
 
-    settings = ShardSettings(
-        fps, short_side, quality, frames_per_shot, sample_closer, min_shots, keep_few_shots, shard_size
-    )
-    count = os.cpu_count() or 1 if workers is None else workers
-    found = read_index(index)
-    jobs = video_jobs(found.shots, found.root if root is None else root)
+    asked = ShardCommand(**given)
+    workers = os.cpu_count() or 1 if asked.workers is None else asked.workers
+    found = read_index(asked.index)
+    jobs = video_jobs(found.shots, found.root if asked.root is None else asked.root)
     try:
         with CountBar("sharding", "videos") as bar:
-            manifest = write_shards(jobs, out, settings, found.settings_hash, count, bar)
+            manifest = write_shards(jobs, asked.out, part_of(asked, ShardSettings), found.settings_hash, workers, bar)
     except KeyboardInterrupt:
         typer.secho("Interrupted. Give the same command again: finished shards are kept.", fg="yellow", err=True)
         raise typer.Exit(INTERRUPTED) from None
-    _report(out, manifest)
+    _report(asked.out, manifest)
 
 
 def _report(out: Path, manifest: Manifest) -> None:

@@ -5,37 +5,35 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from vtab_harness.api.errors import OptionError
+from vtab_harness.api.settings import REQUIRED, Settings, argument, option
 
 
 @dataclass(frozen=True, slots=True)
-class ShardSettings:
-    """What is taken out of videos into shards.
+class ShardSettings(Settings):
+    """What is taken out of videos into shards."""
 
-    Attributes:
-        rate: Frames taken a second; the paper takes one (recollected, see the facts).
-        short_side: Pixels that the shorter side of a frame is reduced to; smaller frames stay as they are.
-        quality: Of the JPEG files, 1..100.
-        frames_per_shot: L. Shots with fewer frames at this rate are short.
-        sample_closer: Whether L frames of short shots are taken at even distances, so that only those which do not have
-            so many are left out; otherwise all are. The paper does not say which (our assumption: all).
-        shots_per_video: K. Videos with fewer shots, short ones that are left out not counted, have few shots.
-        keep_few_shots: Whether videos with few shots, but at least one, are kept; otherwise they are left out.
-        shard_megabytes: A shard is ended before the video that would make it larger; a video is never divided.
-    """
-
-    rate: float = 1.0
-    short_side: int = 256
-    quality: int = 90
-    frames_per_shot: int = 4
-    sample_closer: bool = False
-    shots_per_video: int = 2
-    keep_few_shots: bool = False
-    shard_megabytes: float = 256.0
+    # The paper takes one (recollected, see the facts).
+    rate: float = option(1.0, "Frames taken of each second of a shot.", "--fps", "--rate")
+    short_side: int = option(256, "Shorter side of a frame is reduced to this, in pixels.")
+    quality: int = option(90, "Of the JPEG files, 1 to 100.")
+    frames_per_shot: int = option(4, "L: shots with fewer frames at this rate are short.")
+    # The paper does not say what becomes of short shots (our assumption: all are left out).
+    sample_closer: bool = option(
+        False, "Take L frames of short shots closer together; else leave them out.", "--sample-closer"
+    )
+    # Short shots that are left out are not counted.
+    shots_per_video: int = option(2, "K: videos with fewer shots have few.", "--min-shots", "--shots-per-video")
+    keep_few_shots: bool = option(False, "Keep videos with few shots; else leave them out.", "--keep-few-shots")
+    shard_megabytes: float = option(
+        256.0, "Largest shard, in MB; no video is divided.", "--shard-size", "--shard-megabytes"
+    )
 
     def __post_init__(self) -> None:
+        Settings.__post_init__(self)
         checks = (
             (0 < self.rate <= 1000, "rate", "above 0 and at most 1000"),
             (16 <= self.short_side <= 8192, "short_side", "from 16 to 8192"),
@@ -51,6 +49,16 @@ class ShardSettings:
     def as_json(self) -> dict[str, Any]:
         """Returns the settings as a JSON object."""
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardCommand(ShardSettings):
+    """What ``vivi shard`` is told."""
+
+    index: Path = argument("Folder that `vivi index` wrote.")
+    out: Path = option(REQUIRED, "Folder for the shards.")
+    root: Path | None = option(None, "Folder of the videos, if they were moved after indexing.")
+    workers: int | None = option(None, "Processes; as many as cores if not given.")
 
 
 def settings_hash(value: dict[str, Any]) -> str:

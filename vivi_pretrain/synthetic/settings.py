@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from vtab_harness.api.errors import OptionError
+from vtab_harness.api.settings import Settings, argument, option
 
 
 @dataclass(frozen=True, slots=True)
-class SynthSettings:
-    """What to draw; the frames of a video follow from these and its number alone.
+class SynthSettings(Settings):
+    """What to draw; the frames of a video follow from these and its number alone."""
 
-    Attributes:
-        videos: How many; more can be added to a folder later.
-        seed: Another seed gives other videos throughout.
-        size: Height and width of a frame in pixels, even.
-        frame_rate: Frames a second.
-        shots: Shots a video.
-        shortest: Shortest shot in seconds.
-        longest: Longest shot in seconds.
-        fades: Share of the shot changes that fade through black, in 0..1; the others are hard cuts.
-        quality: Constant rate factor of the encoder: 0 is best, 51 is worst.
-    """
-
-    videos: int = 100
-    seed: int = 0
-    size: int = 96
-    frame_rate: int = 8
-    shots: int = 4
-    shortest: float = 4.0
-    longest: float = 8.0
-    fades: float = 0.0
-    quality: int = 18
+    videos: int = option(100, "How many; more can be added to a folder later.")
+    seed: int = option(0, "Another seed gives other videos throughout.")
+    size: int = option(96, "Height and width of a frame, in pixels.")
+    frame_rate: int = option(8, "Frames a second.", "--fps", "--frame-rate")
+    shots: int = option(4, "Shots a video.")
+    shortest: float = option(4.0, "Shortest shot, in seconds.")
+    longest: float = option(8.0, "Longest shot, in seconds.")
+    fades: float = option(0.0, "Share of shot changes that fade through black instead of cutting.")
+    quality: int = option(18, "Rate factor of the encoder: 0 is best, 51 is worst.")
 
     def __post_init__(self) -> None:
+        Settings.__post_init__(self)
         checks = (
             (self.videos >= 1, "videos", "at least 1"),
             (self.seed >= 0, "seed", "0 or more"),
@@ -49,3 +40,11 @@ class SynthSettings:
             if not fine:
                 value = getattr(self, name.replace(" ", "_"))
                 raise OptionError(f"The setting {name} is {value}.", f"It has to be {range_}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SynthCommand(SynthSettings):
+    """What ``vivi synth`` is told."""
+
+    out: Path = argument("Folder for the videos; videos that are there are kept.")
+    workers: int | None = option(None, "Processes; as many as cores if not given.")

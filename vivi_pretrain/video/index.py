@@ -142,7 +142,7 @@ def index_video(path: Path, settings: IndexSettings) -> dict[str, Any]:
     try:
         info = describe(path)
         stage = "decode"
-        detector = ShotDetector(settings.shots)
+        detector = ShotDetector(settings)
         try:
             for frame in frames(path, rotate=False, short_side=SHORT_SIDE, fast=True):
                 detector.push(frame)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 from vtab_harness.api.errors import OptionError
+from vtab_harness.api.settings import REQUIRED, Settings, argument, option
 
 SHORT_SIDE = 144
-DAMAGED = ("refuse", "keep")
 DETECTORS: Mapping[str, Mapping[str, float]] = {
     "histogram": {"threshold": 0.16, "bins": 64},
     "content": {"threshold": 27.0, "delta_hue": 1.0, "delta_sat": 1.0, "delta_lum": 1.0, "delta_edges": 0.0},
@@ -27,27 +28,26 @@ darkness below a mean grey level, cut at the fade's start (-1) to its end (1).
 
 
 @dataclass(frozen=True, slots=True)
-class ShotDetectorSettings:
-    """How shots are found.
-
-    Attributes:
-        detector: One of `DETECTORS`.
-        options: The detector's own settings; those not given have their defaults.
-        min_shot: Seconds; a cut that comes sooner than this after the start or the last cut is passed over.
+class ShotDetectorSettings(Settings):
+    """How shots are found; a cut sooner than `min_shot` after the start or the last cut is passed over.
 
     Raises:
-        OptionError: An unknown detector or option, or a value out of range.
+        OptionError: An unknown detector or setting of it, or a value out of range.
     """
 
-    detector: str = "histogram"
-    options: Mapping[str, float] = field(default_factory=dict)
-    min_shot: float = 0.5
+    detector: str = option("histogram", "histogram, content, adaptive, hash or threshold: PySceneDetect's.")
+    set: Mapping[str, float] = option({}, "Other settings of the detector, as name=value.")
+    threshold: float | None = option(None, "Of the detector; higher finds fewer cuts.")
+    min_shot: float = option(0.5, "Shortest shot in seconds; earlier cuts are passed over.", least=0)
 
     def __post_init__(self) -> None:
+        Settings.__post_init__(self)
+        if self.threshold is not None:
+            object.__setattr__(self, "set", {**self.set, "threshold": self.threshold})
         if self.detector not in DETECTORS:
             raise OptionError(f"There is no shot detector {self.detector!r}.", f"There are: {', '.join(DETECTORS)}.")
         defaults = DETECTORS[self.detector]
-        for name, value in self.options.items():
+        for name, value in self.set.items():
             if name not in defaults:
                 hint = f"Its settings are: {', '.join(defaults)}."
                 raise OptionError(f"The shot detector {self.detector} has no setting {name!r}.", hint)
@@ -55,12 +55,10 @@ class ShotDetectorSettings:
                 raise OptionError(f"{name}={value} of the shot detector must be a whole number from 1.")
             if name == "threshold" and not value >= 0:
                 raise OptionError(f"threshold={value} of the shot detector must not be negative.")
-        if not self.min_shot >= 0:
-            raise OptionError(f"The shortest shot, {self.min_shot} s, must not be negative.")
 
     def resolved(self) -> dict[str, Any]:
         """Returns all settings with defaults filled in, for hashes and records."""
-        given = {name: self.options.get(name, value) for name, value in DETECTORS[self.detector].items()}
+        given = {name: self.set.get(name, value) for name, value in DETECTORS[self.detector].items()}
         options = {
             name: int(value)
             if isinstance(DETECTORS[self.detector][name], int) and name != "threshold"
@@ -71,22 +69,24 @@ class ShotDetectorSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class IndexSettings:
-    """What decides an index's rows.
+class IndexSettings(ShotDetectorSettings):
+    """What decides an index's rows. A damaged video is reported, whatever becomes of it."""
 
-    Attributes:
-        shots: How shots are found.
-        damaged: What becomes of a video that is damaged after some frames: "refuse" leaves it out, "keep" takes the
-            frames before the damage. It is reported either way.
-    """
-
-    shots: ShotDetectorSettings = field(default_factory=ShotDetectorSettings)
-    damaged: str = "refuse"
-
-    def __post_init__(self) -> None:
-        if self.damaged not in DAMAGED:
-            raise OptionError(f"--damaged cannot be {self.damaged!r}.", f"Choose one of: {', '.join(DAMAGED)}.")
+    damaged: Literal["refuse", "keep"] = option(
+        "refuse", "Videos damaged after some frames: refuse, or keep the part before the damage."
+    )
 
     def resolved(self) -> dict[str, Any]:
         """Returns all settings, nothing left to defaults."""
-        return {**self.shots.resolved(), "damaged": self.damaged}
+        return {**ShotDetectorSettings.resolved(self), "damaged": self.damaged}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexCommand(IndexSettings):
+    """What ``vivi index`` is told."""
+
+    videos: Sequence[Path] = argument("Video files, folders, or one CSV with a column `path`.")
+    out: Path = option(REQUIRED, "Folder of the index.")
+    root: Path | None = option(None, "Folder that paths are relative to; for a CSV its own folder otherwise.")
+    workers: int | None = option(None, "Processes; by default one for each core.")
+    overwrite: bool = option(False, "Begin an index of other settings anew.")

@@ -99,7 +99,7 @@ def read_value(what: str, value: Any, wanted: Any) -> Any:
         what: Whose value it is, for messages.
         value: As given. Text is read as a literal; a tuple's parts stand between commas.
         wanted: ``int``, ``float``, ``bool``, ``str``, `Path`, a ``Literal``, any of these or None, a tuple or sequence
-            of these, a mapping.
+            of these, a mapping to these, ``Any``.
 
     Raises:
         OptionError: It is not of that type, or far out of range.
@@ -115,7 +115,10 @@ def read_value(what: str, value: Any, wanted: Any) -> Any:
     if origin is Mapping:
         if not isinstance(value, Mapping):
             raise OptionError(f"{what}={value!r}: expected a table of names and values.")
-        return dict(value)
+        return {
+            key: part if arguments[1] is Any else read_value(f"{what} {key}", part, arguments[1])
+            for key, part in value.items()
+        }
     if origin in (typing.Union, types.UnionType):
         if value in ("none", "None", None):
             return None

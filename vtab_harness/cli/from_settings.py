@@ -62,9 +62,10 @@ def _parameter(f: Field[Any], wanted: Any) -> inspect.Parameter:
     """Makes the parameter that Typer makes an option of; None stands for an option that was not given."""
     meta = f.metadata
     parts = [wanted] if typing.get_origin(wanted) is Literal else typing.get_args(wanted) or [wanted]
-    # The seeds are read from one text.
     several = typing.get_origin(wanted) in (Sequence, Mapping) and f.name != "seeds"
-    known = [kind for kind in (bool, Path, int, float) if kind in parts and f.name != "seeds"]
+    # The seeds are read from one text, and key=value is.
+    as_text = f.name == "seeds" or typing.get_origin(wanted) is Mapping
+    known = [kind for kind in (bool, Path, int, float) if kind in parts and not as_text]
     choices = [kind for kind in parts if typing.get_origin(kind) is Literal]
     kind: Any = [*choices, *known, str][0]
     sentence = meta[HELP]

@@ -18,7 +18,7 @@ from vivi_pretrain.video.decode import frames
 from vivi_pretrain.video.index import make_index
 from vivi_pretrain.video.index_file import PROBLEMS, SHOTS, read_index
 from vivi_pretrain.video.listing import list_videos
-from vivi_pretrain.video.settings import IndexSettings, ShotDetectorSettings
+from vivi_pretrain.video.settings import IndexSettings
 from vtab_harness.api.errors import DataError, OptionError, StorageError
 
 SETTINGS = IndexSettings()
@@ -151,8 +151,8 @@ def test_new_and_changed_videos_are_done_and_removed_ones_left_out(tmp_path, wri
 def test_other_settings_are_refused_and_the_difference_named(tmp_path, videos):
     listing = list_videos([videos / "a.mp4"])
     make_index(listing, tmp_path, SETTINGS)
-    other = IndexSettings(ShotDetectorSettings(options={"threshold": 0.9}, min_shot=2))
-    expected = r"min_shot was 0.5 and is 2, settings.options.threshold was 0.16 and is 0.9\."
+    other = IndexSettings(set={"threshold": 0.9}, min_shot=2)
+    expected = r"min_shot was 0.5 and is 2.0, settings.options.threshold was 0.16 and is 0.9\."
     with pytest.raises(OptionError, match=expected):
         make_index(listing, tmp_path, other)
     assert len(rows(tmp_path)) == 2
@@ -178,7 +178,7 @@ def test_bad_options_and_folders(tmp_path, videos):
     listing = list_videos([videos / "a.mp4"])
     with pytest.raises(OptionError, match="0 workers"):
         make_index(listing, tmp_path, SETTINGS, workers=0)
-    with pytest.raises(OptionError, match="--damaged cannot be 'mend'"):
+    with pytest.raises(OptionError, match="--damaged=mend: expected one of refuse, keep"):
         IndexSettings(damaged="mend")
     with pytest.raises(StorageError, match="Cannot go on"):
         make_index(listing, videos / "a.mp4" / "out", SETTINGS)
