@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vtab_harness.cli.app import app
+from vtab_harness.cli.app import INTERRUPTED, app
+from vtab_harness.cli.from_settings import with_options
 from vtab_harness.cli.plain_text import plain_lines
+from vtab_harness.prepared.settings import DEFAULT_SUITE, DataSettings, PrepareSettings
 
 if TYPE_CHECKING:
     from vtab_harness.api.data import ImageSet
     from vtab_harness.api.tasks import Task
-
-INTERRUPTED = 130
-DEFAULT_SUITE = "vtab-1k"
 
 data_app = typer.Typer(
     name="data",
@@ -25,22 +25,17 @@ data_app = typer.Typer(
 )
 app.add_typer(data_app)
 
-Suite = Annotated[str | None, typer.Option(help=f"All tasks of a suite ({DEFAULT_SUITE} if no task is given).")]
-NAMES = "Name of a task or of an image set"
-Tasks = Annotated[list[str] | None, typer.Option("--task", "-t", help=f"{NAMES}; may be repeated.")]
-Data = Annotated[list[Path] | None, typer.Option(help="Folder with data sets; may be repeated.")]
-Cache = Annotated[Path | None, typer.Option(help="Folder for prepared data and features.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
 @data_app.command(epilog="Example: vtab data status --data ~/datasets")
-def status(
-    suite: Suite = None, task: Tasks = None, data: Data = None, cache: Cache = None, as_json: AsJson = False
-) -> None:
+@with_options(DataSettings)
+def status(given: dict[str, Any], as_json: AsJson = False) -> None:
     """Show for each task what is here, in which variant, how far it is certified, and what has to be fetched."""
     from vtab_harness.cli import data_tables
 
-    rows = data_tables.status_rows(_tasks(suite, task), data_folders(data), cache)
+    asked = DataSettings(**given)
+    rows = data_tables.status_rows(_tasks(asked), data_folders(asked.data), asked.cache)
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
@@ -57,7 +52,7 @@ def where(
     """Say which files to fetch by hand, from where, and where to put them."""
     from vtab_harness.cli import data_tables
 
-    image_sets = image_sets_of(_tasks(None, task))
+    image_sets = image_sets_of(_tasks(DataSettings(tasks=task or ())))
     rows = [row for image_set in image_sets for row in data_tables.archive_rows(image_set)]
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
@@ -74,18 +69,8 @@ def where(
 
 
 @data_app.command(epilog="Example: vtab data prepare --suite vtab-1k --data ~/datasets")
-def prepare(
-    suite: Suite = None,
-    task: Tasks = None,
-    data: Data = None,
-    cache: Cache = None,
-    full: Annotated[
-        bool, typer.Option("--full", help="Also the whole training and validation splits, not only what VTAB-1k uses.")
-    ] = False,
-    via: Annotated[
-        str | None, typer.Option(help="tfds: let TensorFlow Datasets download and prepare; needs TensorFlow.")
-    ] = None,
-) -> None:
+@with_options(PrepareSettings)
+def prepare(given: dict[str, Any]) -> None:
     """Decode data sets into the cache, each image set once; what is there already is skipped."""
     from vtab_harness.api.errors import OptionError, VtabError
     from vtab_harness.cli.data_progress import PrepareProgress
@@ -96,12 +81,13 @@ def prepare(
     from vtab_harness.prepared.prepared_set import SPLITS
     from vtab_harness.prepared.prepared_set import prepare as prepare_set
 
-    image_sets = image_sets_of(_tasks(suite, task))
+    asked = PrepareSettings(**given)
+    image_sets = image_sets_of(_tasks(asked))
     # TensorFlow Datasets makes its folder itself.
-    roots, tfds = data_folders(data, made=via is not None), None
-    if via is not None:
-        if via != "tfds" or not roots:
-            raise OptionError(f"--via {via} cannot be used.", "For instance: --via tfds --data ~/datasets")
+    roots, tfds = data_folders(asked.data, made=asked.via is not None), None
+    if asked.via is not None:
+        if asked.via != "tfds" or not roots:
+            raise OptionError(f"--via {asked.via} cannot be used.", "For instance: --via tfds --data ~/datasets")
         tfds = tensorflow_datasets()
         # A folder of its own, so that archives which lie beside it are not taken instead.
         roots = (roots[0] / "tensorflow_datasets",)
@@ -109,12 +95,12 @@ def prepare(
     doubts: list[str] = []
     with PrepareProgress(len(image_sets)) as progress, listening(progress.reading):
         for image_set in image_sets:
-            extra = [split for split in ("train", "val") if full and split in image_set.splits]
+            extra = [split for split in ("train", "val") if asked.full and split in image_set.splits]
             progress.start(image_set.name)
             try:
                 if tfds is not None:
                     build(tfds, image_set, roots[0])
-                found = prepare_set(image_set, roots, cache, [*SPLITS, *extra], progress.images)
+                found = prepare_set(image_set, roots, asked.cache, [*SPLITS, *extra], progress.images)
             except VtabError as error:
                 failed.append(image_set.name)
                 progress.failed(str(error))
@@ -132,16 +118,18 @@ def prepare(
 
 
 @data_app.command(epilog="Example: vtab data verify --task caltech101")
-def verify(suite: Suite = None, task: Tasks = None, cache: Cache = None) -> None:
+@with_options(DataSettings, leave_out=("data",))
+def verify(given: dict[str, Any]) -> None:
     """Read everything that was prepared again, and compare it with what was written and with the certificates."""
     from vtab_harness.cli.data_tables import certified, stamped
     from vtab_harness.prepared import inventory
     from vtab_harness.prepared.prepare_subsets import with_selections
     from vtab_harness.prepared.prepared_set import PreparedSet
 
+    asked = DataSettings(**given)
     checked = broken = 0
-    for image_set in image_sets_of(_tasks(suite, task)):
-        outcomes = inventory.verify(image_set, cache)
+    for image_set in image_sets_of(_tasks(asked)):
+        outcomes = inventory.verify(image_set, asked.cache)
         if not outcomes:
             typer.echo(f"{image_set.name}: not prepared")
         for folder in dict.fromkeys(path.parent for path in outcomes):
@@ -159,11 +147,11 @@ def verify(suite: Suite = None, task: Tasks = None, cache: Cache = None) -> None
         raise typer.Exit(1)
 
 
-def _tasks(suite: str | None, names: list[str] | None) -> list[Task]:
-    return tasks_named(suite if suite or names else DEFAULT_SUITE, names or [])
+def _tasks(asked: DataSettings) -> list[Task]:
+    return tasks_named(asked.suite if asked.suite or asked.tasks else DEFAULT_SUITE, asked.tasks)
 
 
-def tasks_named(suite: str | None, names: list[str]) -> list[Task]:
+def tasks_named(suite: str | None, names: Sequence[str]) -> list[Task]:
     """Returns the tasks of a suite, or those with these names or with image sets of these names.
 
     Raises:
@@ -176,7 +164,7 @@ def tasks_named(suite: str | None, names: list[str]) -> list[Task]:
 
     known = registry.tasks.names()
     if all(name in known for name in names):
-        return choose_tasks(suite, names)
+        return choose_tasks(suite, list(names))
     of_image_set: dict[str, list[str]] = {}
     for name in known:
         try:
@@ -191,7 +179,7 @@ def tasks_named(suite: str | None, names: list[str]) -> list[Task]:
     return choose_tasks(suite, chosen)
 
 
-def data_folders(folders: list[Path] | None, made: bool = False) -> tuple[Path, ...]:
+def data_folders(folders: Sequence[Path], made: bool = False) -> tuple[Path, ...]:
     """Returns data folders, once it is clear that they are some.
 
     Args:
@@ -203,7 +191,7 @@ def data_folders(folders: list[Path] | None, made: bool = False) -> tuple[Path, 
     """
     from vtab_harness.api.errors import OptionError
 
-    for folder in folders or ():
+    for folder in folders:
         if folder.is_file():
             raise OptionError(
                 f"--data {folder} is a file, and a folder is needed.",
@@ -213,7 +201,7 @@ def data_folders(folders: list[Path] | None, made: bool = False) -> tuple[Path, 
             raise OptionError(
                 f"--data {folder}: there is no such folder.", "Give the folder that your data sets lie in."
             )
-    return tuple(folders or ())
+    return tuple(folders)
 
 
 def image_sets_of(tasks: list[Task]) -> list[ImageSet]:

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 import typer
 
-from vtab_harness.cli.data import INTERRUPTED, Tasks, data_app, data_folders, image_sets_of, tasks_named
-
-Suite = Annotated[str | None, typer.Option(help="All tasks of a suite; there is no default, as vtab-1k is 85 GB.")]
-Folder = Annotated[Path, typer.Option(help="Data folder; each image set gets a folder in it.")]
-Mirrors = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--mirror", metavar="URL", help="Folder on a web server, tried before the publisher; may be repeated."
-    ),
-]
+from vtab_harness.cli.app import INTERRUPTED
+from vtab_harness.cli.data import data_app, data_folders, image_sets_of, tasks_named
+from vtab_harness.cli.from_settings import with_options
+from vtab_harness.prepared.settings import DownloadSettings
 
 
 @data_app.command(epilog="Example: vtab data download --task cifar100 --data ~/datasets")
-def download(data: Folder, suite: Suite = None, task: Tasks = None, mirror: Mirrors = None) -> None:
+@with_options(DownloadSettings)
+def download(given: dict[str, Any]) -> None:
     """Fetch and check what may be fetched, and list what is left to you; goes on where it stopped."""
     from vtab_harness.api.errors import OptionError, VtabError
     from vtab_harness.cli.data_progress import DownloadProgress
@@ -28,12 +22,13 @@ def download(data: Folder, suite: Suite = None, task: Tasks = None, mirror: Mirr
     from vtab_harness.fetch.download import fetch, may_fetch
     from vtab_harness.prepared.inventory import look
 
+    asked = DownloadSettings(**given)
+    data, mirrors = asked.data, asked.mirrors
     data_folders([data], made=True)
-    mirrors = mirror or []
     for url in mirrors:
         if not url.startswith(("http://", "https://")):
             raise OptionError(f"--mirror {url} is no web address.", "It begins with http:// or https://.")
-    image_sets = image_sets_of(tasks_named(suite, task or []))
+    image_sets = image_sets_of(tasks_named(asked.suite, asked.tasks))
     # Those with an address of their own first: they may make the others unnecessary.
     plan = [
         (image_set, archive)
