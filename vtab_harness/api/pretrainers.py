@@ -10,8 +10,12 @@ Each folder under ``checkpoints`` appears by one rename, and so does ``config.js
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+from vtab_harness.api.settings import REQUIRED, Settings, argument, option
 
 CHECKPOINTS = "checkpoints"
 FINISHED = "config.json"
@@ -49,3 +53,16 @@ class Pretrainer(Protocol):
             VtabError: Something cannot be used, or `out` holds a run with other settings.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PretrainCommand(Settings):
+    """What ``vtab pretrain`` is told, whoever trains; settings of the pretrainer are its own."""
+
+    pretrainer: str = argument("A name from `vtab list pretrainers`.")
+    data: Path = option(REQUIRED, "The training data; for VIVI a folder that `vivi shard` made.")
+    out: Path = option(REQUIRED, "Folder of the run; the same command goes on where it stopped.")
+    set: Mapping[str, Any] = option({}, "Override a setting: key=value; may be repeated.")
+    settings: Path | None = option(None, "TOML file with settings; --set wins over it.")
+    watch_eval: str | None = option(None, "Evaluate checkpoints as they appear: knn, linear (see vtab watch).")
+    suite: str = option("mini", "With --watch-eval: on this suite.")

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 import typer
 
 from vtab_harness.cli.app import app
+from vtab_harness.cli.from_settings import with_options
 from vtab_harness.cli.plain_text import plain, plain_lines
+from vtab_harness.sweep.settings import RerunSettings
 
 
 @app.command(epilog="Example: vtab rerun results/resnet18-1a2b3c4d/mini_digits/linear-v1/seed0-5e6f7a8b9c0d.json")
-def rerun(
-    record: Annotated[list[Path], typer.Argument(metavar="RECORD...", help="seed*.json files, or results folders.")],
-    cache: Annotated[Path | None, typer.Option(help="Folder with prepared data.")] = None,
-    data: Annotated[list[Path] | None, typer.Option(help="Folder with data sets; may be repeated.")] = None,
-    device: Annotated[str | None, typer.Option(help="Another device than the record's.")] = None,
-) -> None:
+@with_options(RerunSettings)
+def rerun(given: dict[str, Any]) -> None:
     """Make records again with the settings they state, and compare predictions: exit 0 if all are equal, 1 if not."""
     from vtab_harness.api.errors import StorageError, VtabError
     from vtab_harness.sweep.rerun import rerun as make_again
 
-    paths = [path for given in record for path in (sorted(given.rglob("seed*.json")) if given.is_dir() else [given])]
+    asked = RerunSettings(**given)
+    paths = [path for one in asked.records for path in (sorted(one.rglob("seed*.json")) if one.is_dir() else [one])]
     if not paths:
-        raise StorageError(f"There is no record in {', '.join(map(str, record))}.", "Give seed*.json files.")
+        raise StorageError(f"There is no record in {', '.join(map(str, asked.records))}.", "Give seed*.json files.")
     equal = failed = 0
     for path in paths:
         try:
-            found = make_again(path, cache, tuple(data or ()), device)
+            found = make_again(path, asked.cache, tuple(asked.data), asked.device)
         except VtabError as error:
             failed += 1
             typer.secho(f"error: {plain_lines(str(error))}", fg="red", err=True)

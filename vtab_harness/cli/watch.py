@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from vtab_harness.cli.app import INTERRUPTED, app
 from vtab_harness.cli.from_settings import with_options
 from vtab_harness.cli.plain_text import plain
-from vtab_harness.sweep.settings import RunSettings
+from vtab_harness.sweep.settings import RunSettings, WatchSettings
 
 
 @app.command(epilog="Example: vtab watch runs/a --protocol knn --suite mini")
-@with_options(RunSettings, leave_out=("backbones", "executor", "overwrite"))
-def watch(
-    given: dict[str, Any],
-    run: Annotated[Path, typer.Argument(help="Folder of a pretraining run (vtab pretrain --out).")],
-    family: Annotated[str, typer.Option(help="Prefix that records name the backbone by.")] = "local-dir",
-    once: Annotated[bool, typer.Option("--once", help="Evaluate what is there, and leave.")] = False,
-    parent: Annotated[int | None, typer.Option(hidden=True)] = None,
-) -> None:
+@with_options(RunSettings, WatchSettings, leave_out=("backbones", "executor", "overwrite"))
+def watch(given: dict[str, Any], given_here: dict[str, Any]) -> None:
     """Evaluate each checkpoint of a run once, the oldest first, until the run is finished.
 
     By default on the suite mini, with results in RUN/results.
@@ -35,10 +29,12 @@ def watch(
     from vtab_harness.sweep.settings import SweepSettings, merged
     from vtab_harness.sweep.watching import checkpoints, new_checkpoints
 
+    asked = WatchSettings(**given_here)
+    run = asked.run
     options = merged({"suite": "mini", "results": run / "results"}, given)
 
     def settings(*folders: Path) -> SweepSettings:
-        specs = [f"{family}:{folder}" for folder in folders]
+        specs = [f"{asked.family}:{folder}" for folder in folders]
         return SweepSettings(specs, **options, command=f"vtab watch {run}")
 
     # Wrong names and settings are found before anything appears.
@@ -46,13 +42,13 @@ def watch(
     build_protocol(settings().protocol, settings().set)
 
     def orphaned() -> bool:
-        return parent is not None and os.getppid() != parent
+        return asked.parent is not None and os.getppid() != asked.parent
 
-    if not once and parent is None and not run.is_dir():
+    if not asked.once and asked.parent is None and not run.is_dir():
         typer.secho(f"{run} is not there yet; waiting for it.", err=True)
     failures: list[JobOutcome] = []
     try:
-        for folder in checkpoints(run) if once else new_checkpoints(run, until=orphaned):
+        for folder in checkpoints(run) if asked.once else new_checkpoints(run, until=orphaned):
             typer.echo(f"{plain(str(folder))}:")
             with SweepProgress() as progress:
                 evaluation = run_sweep(settings(folder), progress.phase, progress.start, progress.outcome)

@@ -9,7 +9,7 @@ from typing import Any
 
 from vtab_harness import registry
 from vtab_harness.api.errors import OptionError
-from vtab_harness.api.settings import ResultSettings, option, part_of
+from vtab_harness.api.settings import ResultSettings, Settings, argument, option, part_of
 from vtab_harness.api.tasks import Task
 from vtab_harness.api.train_examples import TrainExamples
 
@@ -103,6 +103,27 @@ class SweepSettings(RunSettings):
     def features_folder(self) -> Path:
         """Returns where features go."""
         return self.features if self.features is not None else self.cache_folder() / "features"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RerunSettings(Settings):
+    """What ``vtab rerun`` is told."""
+
+    records: Sequence[Path] = argument("seed*.json files, or results folders.", "RECORD...")
+    cache: Path | None = option(None, "Folder with prepared data.")
+    data: Sequence[Path] = option((), "Folder with data sets; may be repeated.")
+    device: str | None = option(None, "Another device than the record's.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchSettings(Settings):
+    """What ``vtab watch`` is told beside what `RunSettings` say."""
+
+    run: Path = argument("Folder of a pretraining run (vtab pretrain --out).")
+    family: str = option("local-dir", "Prefix that records name the backbone by.")
+    once: bool = option(False, "Evaluate what is there, and leave.", "--once")
+    # Whatever the process dies of that began the watch, the watch does not stay behind.
+    parent: int | None = option(None, "Process after whose end nothing is watched.", hidden=True)
 
 
 def choose_tasks(suite: str | None, names: list[str]) -> list[Task]:
