@@ -53,9 +53,10 @@ def _given(name: str, value: Any) -> Any:
 
 
 def shown_default(f: Field[Any]) -> str:
-    """Returns the default of an option as people read it; empty where the sentence says enough."""
-    nothing = f.default in (MISSING, None, (), "") or isinstance(f.default, bool)
-    return "" if nothing else str(f.default)
+    """Returns the default of an option as people read it; empty where its sentence says enough."""
+    if f.default in (MISSING, None, (), "") or f.default is False:
+        return ""
+    return str(f.default).lower() if f.default is True else str(f.default)
 
 
 def _parameter(f: Field[Any], wanted: Any) -> inspect.Parameter:
@@ -78,6 +79,6 @@ def _parameter(f: Field[Any], wanted: Any) -> inspect.Parameter:
         flags = meta[FLAGS] or (pair,)
         info = typer.Option(*flags, hidden=meta[HIDDEN], min=meta[LEAST], max=meta[MOST], **shown)
     taken: Any = list[kind] if several else kind
-    annotation = Annotated[taken if required(f) else taken | None, info]
+    annotation: Any = Annotated[taken if required(f) else taken | None, info]
     given: Any = inspect.Parameter.empty if required(f) else None
     return inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=given, annotation=annotation)
