@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vivi_pretrain.data.randomness import Stream, generator
 from vtab_harness.api.errors import DataError, OptionError
-from vtab_harness.formats.tar_stream import BoundedHeader
+from vtab_harness.formats.archives import BoundedHeader
 
 _ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 _MAX_BYTES = 1 << 27

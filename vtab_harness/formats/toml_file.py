@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vtab_harness.api.errors import OptionError
-from vtab_harness.formats.bounded_file import read_bounded
+from vtab_harness.formats.json_file import read_bounded
 
 _MAX_BYTES = 1 << 20
 

@@ -20,7 +20,7 @@ import msgspec
 from vtab_harness.api.data import ImageSet, Source
 from vtab_harness.api.errors import DataError, NotFoundError
 from vtab_harness.formats.json_file import read_json
-from vtab_harness.formats.sources import open_any
+from vtab_harness.formats.locate import open_any
 from vtab_harness.prepared.checksums import files_of
 
 _VARIANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

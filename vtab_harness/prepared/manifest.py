@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from vtab_harness.api.data import ImageSet
 from vtab_harness.api.errors import DataError
 from vtab_harness.api.identity import CodeVersions
-from vtab_harness.formats.jpeg import MAX_PIXELS
+from vtab_harness.formats.decode import MAX_PIXELS
 from vtab_harness.formats.json_file import read_json
 
 SCHEMA = 2

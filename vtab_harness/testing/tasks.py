@@ -18,7 +18,7 @@ from vtab_harness.api.data import ImageSet, Source
 from vtab_harness.api.errors import VtabError
 from vtab_harness.api.tasks import Task
 from vtab_harness.formats.example_order import examples_by_split
-from vtab_harness.formats.sources import open_any
+from vtab_harness.formats.locate import open_any
 from vtab_harness.testing.clauses import expect, expect_members, time_limit, working
 
 _KEYS = "Keys name the examples, in any order that stays."

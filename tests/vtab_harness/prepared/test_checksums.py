@@ -14,7 +14,7 @@ from vtab_harness.api.data import Archive, ImageSet
 from vtab_harness.datasets.dsprites import IMAGE_SET
 from vtab_harness.datasets.patch_camelyon.reader import PatchCamelyon
 from vtab_harness.datasets.vtab_1k import SUITE
-from vtab_harness.formats.sources import open_any
+from vtab_harness.formats.locate import open_any
 from vtab_harness.prepared.checksums import Hashing, compare_files, differing_files, files_of
 from vtab_harness.prepared.manifest import ArchiveRecord
 

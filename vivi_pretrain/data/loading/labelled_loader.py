@@ -20,7 +20,7 @@ from vivi_pretrain.data.loading.step_loader import StepLoader
 from vivi_pretrain.data.loading.transfer import Moving
 from vivi_pretrain.data.randomness import Stream, rank_slice
 from vtab_harness.api.errors import DataError, OptionError
-from vtab_harness.formats.jpeg import MAX_PIXELS
+from vtab_harness.formats.decode import MAX_PIXELS
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vtab_harness.api.data import ImageSet, Source
+from vtab_harness.formats.archives import open_tar
 from vtab_harness.formats.errors import reading, wrong
 from vtab_harness.formats.locate import locate
-from vtab_harness.formats.tar_stream import open_tar
 
 _FOLDER = "cifar-100-binary"
 _NAMES = ("cifar-100-binary.tar.gz", _FOLDER)

@@ -9,8 +9,7 @@ from small_tfds import Examples, sized, write
 from vtab_harness.api.data import ImageSet, Slice
 from vtab_harness.api.errors import DataError
 from vtab_harness.datasets import caltech101, cifar100, dsprites, dtd, eurosat, oxford_iiit_pet, smallnorb, sun397
-from vtab_harness.datasets.caltech101.classes import CLASS_SIZES, STRAYS
-from vtab_harness.datasets.caltech101.splits import membership
+from vtab_harness.datasets.caltech101.splits import CLASS_SIZES, STRAYS, membership
 from vtab_harness.formats.decode import decode
 from vtab_harness.formats.example_order import example_order, examples_by_split
 from vtab_harness.formats.tfds.source import TfdsSource, open_tfds
