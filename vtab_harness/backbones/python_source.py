@@ -18,9 +18,8 @@ from vtab_harness.api.errors import OptionError, UnknownNameError, VtabError, ne
 from vtab_harness.backbones import options, timm_build, weights
 from vtab_harness.backbones.checkpoint_file import read_checkpoint
 from vtab_harness.backbones.code import exact_imports
+from vtab_harness.backbones.network import PooledFeatures, measure
 from vtab_harness.backbones.objects import object_digest
-from vtab_harness.backbones.pooled import PooledFeatures
-from vtab_harness.backbones.probe import measure
 
 
 class PythonSource:

@@ -15,8 +15,7 @@ from vtab_harness.api.backbones import Backbone, BackboneSpec, Transform
 from vtab_harness.api.errors import CheckpointError, OptionError, UnknownNameError, VtabError, unknown_name
 from vtab_harness.backbones import folders, hub, options, timm_build, weights
 from vtab_harness.backbones.loaded import contents
-from vtab_harness.backbones.pooled import PooledFeatures
-from vtab_harness.backbones.probe import measure
+from vtab_harness.backbones.network import PooledFeatures, measure
 from vtab_harness.backbones.timm_build import Plan
 
 
