@@ -13,9 +13,8 @@ from PIL import Image
 from vtab_harness.api.data import Archive, Source
 from vtab_harness.api.errors import DataError
 from vtab_harness.datasets.caltech101 import IMAGE_SET, TASK
-from vtab_harness.datasets.caltech101.classes import CLASS_SIZES, STRAYS
 from vtab_harness.datasets.caltech101.reader import image_list, open_source
-from vtab_harness.datasets.caltech101.splits import membership
+from vtab_harness.datasets.caltech101.splits import CLASS_SIZES, STRAYS, membership
 from vtab_harness.formats.example_order import examples_by_split, keys_fingerprint
 from vtab_harness.formats.image_list import ListedImages
 

@@ -8,7 +8,7 @@ from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Column
 from vtab_harness.api.layouts import CommunityFolder, Example, TfdsColumns
 from vtab_harness.api.tasks import Task
-from vtab_harness.datasets.caltech101.classes import CLASS_SIZES, STRAYS
+from vtab_harness.datasets.caltech101.splits import CLASS_SIZES, STRAYS, membership
 from vtab_harness.formats.tfds.features import integer, text
 
 VARIANT = "caltech-sorted"
@@ -24,8 +24,6 @@ def _key(example: Example) -> str:
 
 
 def _drawn() -> Mapping[str, Sequence[str]]:
-    from vtab_harness.datasets.caltech101.splits import membership
-
     return membership(CLASS_SIZES, STRAYS)
 
 

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from vtab_harness.api.data import ImageSet, Source
 from vtab_harness.datasets.caltech101 import VARIANT
-from vtab_harness.datasets.caltech101.classes import CLASS_SIZES, STRAYS
-from vtab_harness.datasets.caltech101.splits import membership
+from vtab_harness.datasets.caltech101.splits import CLASS_SIZES, STRAYS, membership
 from vtab_harness.formats.archives import Members
 from vtab_harness.formats.image_list import ListedImages, Listing, Place, labels
 from vtab_harness.formats.locate import locate
