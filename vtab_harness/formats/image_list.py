@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from vtab_harness.api.errors import DataError
 from vtab_harness.formats.archives import Member, Members
-from vtab_harness.formats.decode import decode
-from vtab_harness.formats.decode_ahead import decode_ahead
+from vtab_harness.formats.decode import decode, decode_ahead
 
 Decoder = Callable[[bytes, str], NDArray[np.uint8]]
 """(content of a file, what to call it in messages) -> image."""

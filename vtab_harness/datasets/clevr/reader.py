@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from vtab_harness.api.data import ImageSet, Source
 from vtab_harness.datasets.clevr.scenes import scenes
-from vtab_harness.formats.decode import decode
-from vtab_harness.formats.decode_ahead import decode_ahead
+from vtab_harness.formats.decode import decode, decode_ahead
 from vtab_harness.formats.errors import reading, wrong
 from vtab_harness.formats.locate import locate
 

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from vtab_harness.api.data import ImageSet, Source
 from vtab_harness.formats.archives import Members
-from vtab_harness.formats.decode import decode
-from vtab_harness.formats.decode_ahead import decode_ahead
+from vtab_harness.formats.decode import decode, decode_ahead
 from vtab_harness.formats.image_list import Listing, labels
 from vtab_harness.formats.locate import locate
 from vtab_harness.formats.progress import named, report

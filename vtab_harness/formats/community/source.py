@@ -17,8 +17,7 @@ from vtab_harness.api.data import ImageSet
 from vtab_harness.api.errors import DataError
 from vtab_harness.api.layouts import CommunityFolder
 from vtab_harness.formats.community.lists import FILES, ListedFiles, read_list
-from vtab_harness.formats.decode import decode
-from vtab_harness.formats.decode_ahead import decode_ahead
+from vtab_harness.formats.decode import decode, decode_ahead
 
 _PLACES = (".", "vtab-1k")
 

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from vtab_harness.api.data import ImageSet
 from vtab_harness.api.errors import DataError
 from vtab_harness.api.layouts import Example, TfdsColumns
-from vtab_harness.formats.decode import decode
-from vtab_harness.formats.decode_ahead import decode_ahead
+from vtab_harness.formats.decode import decode, decode_ahead
 from vtab_harness.formats.example_order import example_order, keys_fingerprint
 from vtab_harness.formats.image_list import Listing
 from vtab_harness.formats.progress import report
