@@ -18,15 +18,17 @@ class ShardSettings(Settings):
 
     # The paper takes one (recollected, see the facts).
     rate: float = option(1.0, "Frames taken of each second of a shot.", "--fps", "--rate")
-    short_side: int = option(256, "Shorter side of a frame is reduced to this, in pixels.")
-    quality: int = option(90, "Of the JPEG files, 1 to 100.")
-    frames_per_shot: int = option(4, "L: shots with fewer frames at this rate are short.")
+    short_side: int = option(256, "Shorter side of a frame is reduced to this, in pixels.", least=16, most=8192)
+    quality: int = option(90, "Of the JPEG files, 1 to 100.", least=1, most=100)
+    frames_per_shot: int = option(4, "L: shots with fewer frames at this rate are short.", least=1)
     # The paper does not say what becomes of short shots (our assumption: all are left out).
     sample_closer: bool = option(
         False, "Take L frames of short shots closer together; else leave them out.", "--sample-closer"
     )
     # Short shots that are left out are not counted.
-    shots_per_video: int = option(2, "K: videos with fewer shots have few.", "--min-shots", "--shots-per-video")
+    shots_per_video: int = option(
+        2, "K: videos with fewer shots have few.", "--min-shots", "--shots-per-video", least=1
+    )
     keep_few_shots: bool = option(False, "Keep videos with few shots; else leave them out.", "--keep-few-shots")
     shard_megabytes: float = option(
         256.0, "Largest shard, in MB; no video is divided.", "--shard-size", "--shard-megabytes"
@@ -34,17 +36,10 @@ class ShardSettings(Settings):
 
     def __post_init__(self) -> None:
         Settings.__post_init__(self)
-        checks = (
-            (0 < self.rate <= 1000, "rate", "above 0 and at most 1000"),
-            (16 <= self.short_side <= 8192, "short_side", "from 16 to 8192"),
-            (1 <= self.quality <= 100, "quality", "from 1 to 100"),
-            (self.frames_per_shot >= 1, "frames_per_shot", "at least 1"),
-            (self.shots_per_video >= 1, "shots_per_video", "at least 1"),
-            (self.shard_megabytes > 0, "shard_megabytes", "above 0"),
-        )
-        for fine, name, allowed in checks:
-            if not fine:
-                raise OptionError(f"The shard setting {name} is {getattr(self, name)}.", f"It has to be {allowed}.")
+        if not 0 < self.rate <= 1000:
+            raise OptionError(f"--rate {self.rate}: must be above 0 and at most 1000.")
+        if not self.shard_megabytes > 0:
+            raise OptionError(f"--shard-megabytes {self.shard_megabytes}: must be above 0.")
 
     def as_json(self) -> dict[str, Any]:
         """Returns the settings as a JSON object."""

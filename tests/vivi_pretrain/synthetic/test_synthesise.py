@@ -18,6 +18,7 @@ from vivi_pretrain.synthetic.scene import drawn_frames
 from vivi_pretrain.synthetic.settings import SynthSettings
 from vivi_pretrain.synthetic.synthesise import synthesise
 from vtab_harness.api.errors import OptionError, StorageError
+from vtab_harness.api.values import flag
 
 SMALL = SynthSettings(videos=2, size=48, shots=3, shortest=0.75, longest=1.5)
 
@@ -135,7 +136,7 @@ def test_a_settings_file_that_is_none_is_refused(tmp_path: Path):
 )
 def test_impossible_settings_name_themselves(change: dict[str, float]):
     (name,) = change
-    with pytest.raises(OptionError, match=name.replace("_", " ")):
+    with pytest.raises(OptionError, match=f"{flag(name)} "):
         replace(SMALL, **change)
 
 
