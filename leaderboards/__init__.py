@@ -3,6 +3,7 @@
 Rooms, from the top; imports go down this list only:
 
     cli             the commands ``vtab leaderboard``, ``vtab compare`` and ``vtab gate``
+    plugin          the leaderboard as a report, for study files of the harness
     pytest_plugin   the gate as a marker and a fixture
     leaderboard     a folder with all that one table gives, made anew where anything changed
     page            the table as one HTML file

@@ -2,6 +2,7 @@
 
 Rooms, from the top; imports go down this list only:
 
+    producers   the steps from videos to shards, for study files of the harness
     cli         the command ``vivi``, a module for each subcommand
     plugin      each preset as a pretrainer of the harness
     presets     the paper's runs: values, where each comes from, and the page that says so

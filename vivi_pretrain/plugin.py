@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from vivi_pretrain.presets.paper import PRESETS, Preset
-from vivi_pretrain.settings import PretrainSettings
+from vivi_pretrain.settings import MAY_CHANGE, PretrainSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +17,12 @@ class ViviPretrainer:
     Attributes:
         preset: Name and settings.
         family: Prefix of its checkpoints, those of the baselines too.
+        may_change: Settings that leave what comes out as it is.
     """
 
     preset: Preset
     family: str = "vivi"
+    may_change: frozenset[str] = MAY_CHANGE
 
     @property
     def summary(self) -> str:

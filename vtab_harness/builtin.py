@@ -54,9 +54,11 @@ NAMES: dict[str, dict[str, str]] = {
         "few": f"{_PROTOCOLS}.few:NearestCentroid",
         "finetune": f"{_PROTOCOLS}.finetune:FineTune",
     },
+    "producers": {},
     "pretrainers": {},
     "executors": {
         "local": "vtab_harness.executors.local:Local",
         "devices": "vtab_harness.executors.devices:Devices",
     },
+    "reports": {},
 }

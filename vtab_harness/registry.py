@@ -20,7 +20,9 @@ from vtab_harness.api.contracts import is_settings, lacking
 from vtab_harness.api.errors import PluginError, unknown_name
 from vtab_harness.api.executors import Executor
 from vtab_harness.api.pretrainers import Pretrainer
+from vtab_harness.api.producers import Producer
 from vtab_harness.api.protocols import EvaluationProtocol
+from vtab_harness.api.reports import Report
 from vtab_harness.api.tasks import Suite, Task
 
 T = TypeVar("T")
@@ -213,7 +215,9 @@ class Registry(Generic[T]):
         # Records are filed and found again by the object's own name.
         if "name" in getattr(contract, "__annotations__", ()) and found.name != name:
             return f"it calls itself {found.name!r} and is registered as {name!r}"
-        return _broken_pretrainer(found) if contract is Pretrainer else None
+        if contract in (Producer, Pretrainer, Report) and not is_settings(found.settings):
+            return f"its settings are {found.settings!r}, not an instance of a frozen dataclass"
+        return _broken_family(found) if contract is Pretrainer else None
 
     def items(self) -> Iterator[tuple[str, T]]:
         """Yields every name with what it stands for; one that cannot be loaded gives a warning and is left out."""
@@ -224,9 +228,7 @@ class Registry(Generic[T]):
                 warnings.warn(str(error), stacklevel=2)
 
 
-def _broken_pretrainer(found: Pretrainer) -> str | None:
-    if not is_settings(found.settings):
-        return f"its settings are {found.settings!r}, not an instance of a frozen dataclass"
+def _broken_family(found: Pretrainer) -> str | None:
     if found.family not in pretrainer_families():
         return f"its family is {found.family!r}, and no registered pretrainer's name begins with '{found.family}-'"
     return None
@@ -244,21 +246,25 @@ suites: Registry[Suite] = _registry("suite", "suites", Suite)
 protocols: Registry[Callable[..., EvaluationProtocol]] = _registry(
     "protocol", "protocols", EvaluationProtocol, called=True
 )
+producers: Registry[Producer] = _registry("producer", "producers", Producer)
 pretrainers: Registry[Pretrainer] = _registry("pretrainer", "pretrainers", Pretrainer)
 executors: Registry[Callable[[], Executor]] = _registry("executor", "executors", Executor, called=True)
+reports: Registry[Report] = _registry("report", "reports", Report)
 KINDS: dict[str, Registry[Any]] = {
     "backbones": backbones,
     "tasks": tasks,
     "suites": suites,
     "protocols": protocols,
+    "producers": producers,
     "pretrainers": pretrainers,
     "executors": executors,
+    "reports": reports,
 }
 """All registries, by the plural noun that ``vtab list`` takes."""
 
 
 def of_kind(kind: str) -> Registry[Any]:
-    """Returns the registry of a kind: backbones, tasks, suites, protocols, pretrainers or executors.
+    """Returns the registry of a kind, by its plural noun: one of `KINDS`.
 
     Raises:
         UnknownNameError: There is no such kind.
@@ -275,7 +281,7 @@ def register(kind: str, name: str, found: object) -> None:
     ``module:attribute``; an object in memory is a clear error there. For lasting use announce it in a plugin.
 
     Args:
-        kind: backbones, tasks, suites, protocols, pretrainers or executors.
+        kind: backbones, tasks, suites, protocols, producers, pretrainers, executors or reports.
         name: What it is to be called.
         found: The object (the class, for protocols and executors), checked at once; or ``module:attribute``.
 

@@ -21,11 +21,28 @@ CHECKPOINTS = "checkpoints"
 FINISHED = "config.json"
 
 
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a pretraining will take on this machine; None is unknown.
+
+    Attributes:
+        seconds: From its first step to its last.
+        bytes: On disk when it is finished.
+    """
+
+    seconds: float | None = None
+    bytes: int | None = None
+
+
 class Pretrainer(Protocol):
-    """A registered producer of checkpoints.
+    """A registered maker of checkpoints.
 
     A backbone it made is named ``local-dir:FOLDER`` or ``FAMILY:FOLDER``, such as ``vivi:runs/a``, where FAMILY is the
     registered name of a pretrainer up to its first hyphen.
+
+    Two more members are optional. ``may_change: frozenset[str]`` names settings that say how the work is done and not
+    what comes out; a study goes on in the same folder when they change. ``estimate(settings) -> Estimate`` says what a
+    whole run will take, after a measurement of seconds at most; `vtab study plan` shows it.
 
     Attributes:
         summary: One line for `vtab list pretrainers`.

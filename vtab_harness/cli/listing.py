@@ -21,7 +21,7 @@ def list_(
     pattern: Annotated[str | None, typer.Argument(help="Only names that match, for instance 'timm:resnet*'.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """List backbones, tasks, suites, protocols, pretrainers or executors, those of plugins among them."""
+    """List backbones, tasks, suites, protocols, pretrainers and so on, those of plugins among them."""
     from vtab_harness import registry
 
     names = registry.of_kind(kind)
