@@ -196,7 +196,7 @@ def print_plan(planned: Sequence[PlannedJob]) -> None:
             str(item.trials),
             f"{item.forward_images:,}",
             f"{item.training_images:,}",
-            _duration(item.seconds),
+            duration(item.seconds),
         )
     show(table)
     for line in passed_over_lines([passed for item in planned for passed in item.passed_over]):
@@ -205,13 +205,14 @@ def print_plan(planned: Sequence[PlannedJob]) -> None:
         typer.echo("Where data are not prepared yet, what is finished will be known once they are.")
     total = sum(item.seconds or 0 for item in planned)
     missing = sum(item.missing for item in planned)
-    typer.echo(f"{missing} results to compute, about {_duration(total)} from a short measurement on this device.")
+    typer.echo(f"{missing} results to compute, about {duration(total)} from a short measurement on this device.")
     typer.echo("Features that are cached already, and preparing data for the first time, are not counted.")
     if examples.shots is not None:
         typer.echo("Where classes have fewer labels than asked for, there are fewer images than counted.")
 
 
-def _duration(seconds: float | None) -> str:
+def duration(seconds: float | None) -> str:
+    """Returns seconds in words: seconds, minutes or hours."""
     if seconds is None:
         return "-"
     if seconds < 90:
