@@ -11,6 +11,7 @@ it, see docs/studies.md.
 
 from __future__ import annotations
 
+import os
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -81,8 +82,10 @@ def read_whole_study(path: Path, given: Mapping[str, Any] | None = None) -> Stud
         if key not in known and (close := near_names(key, [*known, *_TABLES, *registry.reports.names()])):
             raise OptionError(f"{path}: unknown key {key!r}.", f"Did you mean {' or '.join(close)}?")
     top = merged(_read_options(str(path), content, StudySettings, path), given or {})
-    if "results" not in top and top.get("out") is not None:
-        top["results"] = top["out"] / "results"
+    if top.get("out") is not None:
+        # Specs in records and commands name folders below it, wherever they are read.
+        top["out"] = _plain(top["out"])
+        top.setdefault("results", top["out"] / "results")
     settings = StudySettings(**top)
     common = tables.get(_COMMON, [{}])
     if len(common) > 1:
@@ -166,6 +169,11 @@ def _read_options(where: str, content: Mapping[str, Any], settings: type[Any], p
     return values
 
 
+def _plain(path: Path) -> Path:
+    """Returns an absolute path without ``..``, and asks no file system."""
+    return Path(os.path.normpath(path.absolute()))
+
+
 def _check_names(study: Study) -> None:
     """Refuses two tables that would write the same, or that nothing could tell apart."""
     seen: dict[str, str] = {}
@@ -182,9 +190,9 @@ def _check_names(study: Study) -> None:
                     "Give each a name of its own: folders and rows are called by it.",
                 )
             seen[table.name] = kind
-    outputs: dict[Path, str] = {study.settings.results.resolve(): "the results"}
+    outputs: dict[Path, str] = {_plain(study.settings.results): "the results"}
     for report in study.reports:
-        what, place = f"a [[{report.report}]]", report.out.resolve()
+        what, place = f"a [[{report.report}]]", _plain(report.out)
         if place in outputs:
             raise OptionError(
                 f"{study.path}: {report.out} is the output of {outputs[place]} and of {what}.",

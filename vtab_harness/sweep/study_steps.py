@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -96,9 +97,9 @@ class Step:
 
     def made(self) -> Made | None:
         """Returns what it took, or None where it is not finished."""
-        there = (self.folder / FINISHED).is_file() if self.pretrains else self.folder.is_dir()
         try:
             found: Made = read_json(self.mark, _MAX_MARK, Made)
+            there = (self.folder / FINISHED).is_file() if self.pretrains else self.folder.is_dir()
         # One that is damaged is written again: makers return at once where there is nothing to do.
         except (OSError, ValueError):
             return None
@@ -106,7 +107,9 @@ class Step:
 
     def begun(self) -> bool:
         """Whether anything of it is there."""
-        return self.folder.is_dir() and any(self.folder.iterdir())
+        with suppress(OSError):
+            return any(self.folder.iterdir())
+        return False
 
     def place(self, checkpoint: int | None = None) -> Path:
         """Returns the folder of the finished backbone, or of a checkpoint on the way."""
@@ -246,8 +249,10 @@ class _Builder:
         """Returns a place, and what it is called by wherever the study lies."""
         if text not in self.tables:
             path = self._study.base / text
-            if path.exists():
-                return path, text
+            # What cannot be the name of a file is an error of the operating system.
+            with suppress(OSError):
+                if path.exists():
+                    return path, text
             close = near_names(text, self.tables)
             hint = f"Did you mean {' or '.join(close)}?" if close else "Name a table of the study, or a folder."
             raise OptionError(f"{where}: there is no {text!r}: neither a table of this study nor {path}.", hint)

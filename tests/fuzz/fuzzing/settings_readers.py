@@ -16,7 +16,8 @@ from vtab_harness.formats.toml_file import read_toml
 from vtab_harness.protocols.settings import build_protocol, identity
 from vtab_harness.sweep.plan import make_jobs
 from vtab_harness.sweep.settings import RunSettings, SweepSettings, merged
-from vtab_harness.sweep.study import read_study
+from vtab_harness.sweep.study import read_study, read_whole_study
+from vtab_harness.sweep.study_run import open_study
 
 _STUDY = b"""
 backbones = ["timm:resnet18?pretrained=false&input_size=64", "local-dir:runs/a"]
@@ -36,6 +37,41 @@ executor = "local"
 [set]
 steps = 200
 lr = [0.1, 0.01]
+"""
+_WHOLE_STUDY = b"""
+out = "out"
+tasks = ["mini_digits"]
+[[produce]]
+name = "videos"
+producer = "vivi-synth"
+set = { videos = 12, size = 64 }
+[[produce]]
+name = "index"
+producer = "vivi-index"
+source = "videos"
+[pretrain_common]
+data = "index"
+seeds = [0, 3]
+set = { steps = 30, warmup = 5, decay_at = [10, 20] }
+[[pretrain]]
+name = "a"
+pretrainer = "ex-shot"
+checkpoints = [10]
+[[pretrain]]
+name = "b"
+pretrainer = "vivi-ex2"
+set = { labelled = { folder = "a" }, labelled_weight = 1.0 }
+[[baseline]]
+name = "random"
+backbone = "timm:test_resnet?pretrained=false&seed={seed}"
+seeds = 2
+[[evaluate]]
+protocol = "knn"
+only = ["a"]
+set = { k = [5] }
+[[leaderboard]]
+out = "board"
+plots = false
 """
 _SETTINGS = b"""
 shot_loss = "exemplar"
@@ -76,6 +112,11 @@ def _run_study(folder: Path) -> None:
         spec.parse(backbone)
     make_jobs(settings.required_backbones(), tasks, settings)
     registry.executors.get(settings.executor)
+
+
+def _whole_study(folder: Path) -> None:
+    """What `vtab study` does before it makes anything."""
+    open_study(read_whole_study(folder / "study.toml"))
 
 
 def _pretrain_settings(folder: Path) -> None:
@@ -119,6 +160,7 @@ READERS = (
         share=2,
     ),
     Reader("study file", lambda folder: _STUDY, toml_damaged, in_file("study.toml", _run_study), share=2),
+    Reader("whole study", lambda folder: _WHOLE_STUDY, toml_damaged, in_file("study.toml", _whole_study), share=2),
     Reader(
         "--settings of a pretrainer",
         lambda folder: _SETTINGS,
