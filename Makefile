@@ -21,8 +21,8 @@ $(VENV)/installed-dev: $(VENV)/installed
 # The main job on the embedded suite: three backbones x ten tasks, no download. Then pretraining on drawn videos, and what
 # it gains.
 demo: $(VENV)/installed
-	$(BIN)/vtab run --study docs/demo.toml --results $(DEMO)/results --cache $(DEMO)/cache
-	$(BIN)/python docs/examples/vivi_study.py docs/examples/vivi_demo.toml --out $(DEMO)/vivi
+	$(BIN)/vtab study run docs/demo.toml --results $(DEMO)/results --cache $(DEMO)/cache
+	$(BIN)/vtab study run docs/examples/vivi_demo.toml --out $(DEMO)/vivi --cache $(DEMO)/cache
 
 test: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -12,13 +12,15 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from vtab_harness import builtin, datasets
+from vtab_harness import builtin, datasets, registry
 from vtab_harness.api.tasks import Task
 from vtab_harness.cli.app import app
 from vtab_harness.formats.decode import decode
 from vtab_harness.prepared.certify import provenance
 from vtab_harness.prepared.prepared_set import prepare
 from vtab_harness.registry import Registry
+from vtab_harness.sweep.study import read_whole_study
+from vtab_harness.sweep.study_run import open_study, run_report, run_steps
 from vtab_harness.testing import (
     check_backbone_source,
     check_executor,
@@ -27,6 +29,7 @@ from vtab_harness.testing import (
     check_suite,
 )
 
+SMALL = "python:vtab_plugin_example.backbones:SmallNetwork?input_size=32"
 TEXT = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
@@ -102,6 +105,25 @@ def test_a_pretrainer(tmp_path: Path) -> None:
     check_pretrainer(
         names["MyMethod"](), settings(), tmp_path / "data", tmp_path / "out", other_settings=settings(seed=1)
     )
+
+
+def test_a_producer_and_a_report(tmp_path: Path) -> None:
+    names = made("A producer, a report")
+    study = tmp_path / "study.toml"
+    study.write_text(
+        f'out = "out"\nbackbones = ["{SMALL}"]\ntasks = ["mini_digits"]\n[[produce]]\nname = "ten"\n'
+        'producer = "numbers"\n[[count]]\n'
+    )
+    with (
+        registry.producers.registered("numbers", names["Numbers"]()),
+        registry.reports.registered("count", names["Count"]()),
+    ):
+        opened = open_study(read_whole_study(study))
+        assert run_steps(opened.todo, print) == []
+        said: list[str] = []
+        assert run_report(opened.study, opened.study.reports[0], said.append) is None
+    assert [path.name for path in (tmp_path / "out" / "data").glob("ten-*/*")] == ["numbers.txt"]
+    assert said == ["0 records"]
 
 
 def test_an_executor() -> None:

@@ -49,7 +49,11 @@ def run(given: dict[str, Any], study: File) -> None:
             found, failed = run_evaluation(opened, evaluation, sweep)
             failures += failed
             if found is not None:
-                study_view.print_rows(opened.chosen(evaluation), evaluation, found)
+                rows = opened.chosen(evaluation)
+                if all(len(row.specs) == 1 for row in rows):
+                    tables.print_scores(found.records, evaluation.chosen_tasks(), evaluation.suite, found.specs)
+                else:
+                    study_view.print_rows(rows, evaluation, found)
                 for line in tables.passed_over_lines(found.passed_over):
                     tell(line)
         for report in opened.study.reports:
