@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 from vivi_pretrain.presets.paper import PRESETS, Preset
 from vivi_pretrain.settings import MAY_CHANGE, PretrainSettings
+from vtab_harness.api.pretrainers import Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,12 @@ class ViviPretrainer:
     def settings(self) -> PretrainSettings:
         """The preset's settings."""
         return self.preset.settings()
+
+    def estimate(self, settings: PretrainSettings) -> Estimate:
+        """Says what a run will take; see `vivi_pretrain.training.estimate.estimate`."""
+        from vivi_pretrain.training.estimate import estimate
+
+        return estimate(settings)
 
     def pretrain(self, settings: PretrainSettings, data: Path, out: Path) -> Path:
         """Trains on a folder of shards (see ``vivi shard``), or goes on where the run in `out` stopped.

@@ -88,9 +88,9 @@ def print_study_plan(opened: Opened, steps: Sequence[PlannedStep], evaluations: 
     show(table)
     figures = _totals(steps, evaluations)
     typer.echo(
-        f"{figures['steps']} steps and {figures['results']} results to do: "
-        f"{_at_least(figures['seconds'], figures['seconds_unknown'], duration)}, "
-        f"{_at_least(figures['bytes'], figures['bytes_unknown'], _bytes)} on disk."
+        f"{figures['steps']} steps and {figures['results']} results to do. "
+        f"Time: {_at_least(figures['seconds'], figures['seconds_unknown'], duration)}. "
+        f"Disk: {_at_least(figures['bytes'], figures['bytes_unknown'], _bytes)}."
     )
     if any(planned.later for planned in evaluations):
         typer.echo("How long the evaluation of a backbone takes is known once it is there.")
@@ -163,7 +163,7 @@ def _called(evaluation: EvaluateTable) -> str:
 
 def _at_least(value: Any, unknown: bool, written: Any) -> str:
     if unknown:
-        return f"{UNKNOWN}, at least {written(value)}" if value else UNKNOWN
+        return f"at least {written(value)}, the rest {UNKNOWN}" if value else UNKNOWN
     return f"about {written(value)}"
 
 
