@@ -8,7 +8,19 @@ import pytest
 import vtab_harness
 
 ROOMS = (
-    *("api", "builtin", "registry", "formats", "datasets", "fetch", "prepared", "backbones", "engine", "protocols"),
+    *(
+        "api",
+        "builtin",
+        "registry",
+        "leases",
+        "formats",
+        "datasets",
+        "fetch",
+        "prepared",
+        "backbones",
+        "engine",
+        "protocols",
+    ),
     *("sweep", "executors", "testing", "cli"),
 )
 """From the ground up; docs/architecture.md draws them."""
