@@ -24,12 +24,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import msgspec
 
 from vtab_harness.api.errors import StorageError
 
+T = TypeVar("T")
 LEASES = ".leases"
 """Name of the folder in which leases lie; what is empty in it is removed."""
 EXPIRES = 60.0
@@ -101,16 +102,22 @@ def this_process(
     return Holder(socket.gethostname(), os.getpid(), sweep, device, backbone, tasks, protocol)
 
 
+class LostLeaseError(Exception):
+    """What was being worked on belongs to another one now; nothing more must be written."""
+
+
 class Lease:
     """A lease that was obtained. `acquire` makes it.
 
     Attributes:
         folder: The lease.
+        token: Drawn for this lease; for the names of files that only this holder writes.
         before: Who held it and never gave it back, where it was taken over.
     """
 
     def __init__(self, folder: Path, token: str, written: _Written, before: Holder | None) -> None:
         self.folder = folder
+        self.token = token
         self.before = before
         self._path = folder / f"{token}.json"
         self._written = written
@@ -140,6 +147,11 @@ class Lease:
                     self._lost = True
                 return not self._lost and time.monotonic() - self._beaten < self._written.expires
         return not self._lost
+
+    def check(self) -> None:
+        """Raises `LostLeaseError` where the lease is not `held`."""
+        if not self.held():
+            raise LostLeaseError(str(self.folder))
 
     def tell(self, phase: str, done: int = 0, total: int = 0) -> None:
         """Says what is being done; another phase is written at once, the rest with the next beat."""
@@ -264,6 +276,29 @@ def wait_for(
         waiting()
         time.sleep(pause)
         pause = min(1.5 * pause, 2.0)
+
+
+def under_lease(
+    folder: Path, holder: Holder, work: Callable[[Lease], T], waiting: Callable[[], None] = lambda: None
+) -> T:
+    """Does a piece of work that others may have done when its lease is obtained, and waits again if it is lost.
+
+    Args:
+        folder: The lease.
+        holder: See `this_process`.
+        work: Looks first whether it is done already. It raises `LostLeaseError` where it finds that it lost its lease.
+        waiting: As of `wait_for`.
+    """
+    while True:
+        with wait_for(folder, holder, waiting) as lease:
+            try:
+                return work(lease)
+            except LostLeaseError:
+                continue
+            except OSError:
+                # Its files may have been taken away by the next holder.
+                if lease.held():
+                    raise
 
 
 def is_held(folder: Path) -> bool:

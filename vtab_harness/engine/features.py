@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import timm
 import torch
-from filelock import FileLock
 from torch import Tensor
 
 from vtab_harness.api.data import Images
@@ -20,6 +19,7 @@ from vtab_harness.api.identity import features_key
 from vtab_harness.engine.memory import halving
 from vtab_harness.engine.stream import batches
 from vtab_harness.engine.workbench import Workbench
+from vtab_harness.leases import LEASES, Lease, this_process, under_lease
 
 ROWS_AT_ONCE = 4096
 
@@ -73,8 +73,8 @@ def feature_file(bench: Workbench, images: Images) -> str:
 def cached_features(bench: Workbench, images: Images, folder: Path) -> FeatureFile:
     """Returns the features of a split, computing what is not on disk yet.
 
-    Rows are appended to a ``.partial`` file batch by batch: a run that was killed goes on where it stopped. Another
-    process that wants the same features waits for this one.
+    Rows are written to a ``.partial`` file batch by batch: a run that was killed goes on where it stopped. Another
+    process that wants the same features waits for this one, and goes on in its place if it dies.
 
     Args:
         bench: Backbone and device.
@@ -88,13 +88,25 @@ def cached_features(bench: Workbench, images: Images, folder: Path) -> FeatureFi
     path = folder / feature_file(bench, images)
     rows, columns = len(images), bench.backbone.feature_size
     wanted = rows * columns * 4
+
+    def there() -> bool:
+        return path.exists() and path.stat().st_size == wanted
+
+    def compute(lease: Lease) -> None:
+        if not there():
+            partial = path.with_suffix(".partial")
+            halving(lambda size: _append(bench, images, partial, size, lease), bench.batch_size, "feature extraction")
+            lease.check()
+            partial.replace(path)
+
+    def waiting() -> None:
+        bench.progress(f"features of {images.name}, which another process computes", 0, rows)
+
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
-            if not path.exists() or path.stat().st_size != wanted:
-                partial = path.with_suffix(".partial")
-                halving(lambda size: _append(bench, images, partial, size), bench.batch_size, "feature extraction")
-                partial.replace(path)
+        if not there():
+            folder.mkdir(parents=True, exist_ok=True)
+            holder = this_process(device=str(bench.device), backbone=bench.backbone.spec)
+            under_lease(folder / LEASES / path.stem, holder, compute, waiting)
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise StorageError(
@@ -107,30 +119,38 @@ def cached_features(bench: Workbench, images: Images, folder: Path) -> FeatureFi
     return FeatureFile(path, rows, columns)
 
 
-def _append(bench: Workbench, images: Images, partial: Path, batch_size: int) -> None:
+def _append(bench: Workbench, images: Images, partial: Path, batch_size: int, lease: Lease) -> None:
+    lease.check()
     bench.batch_size = batch_size
     row = bench.backbone.feature_size * 4
-    with partial.open("ab") as file:
+    descriptor = os.open(partial, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
         # Whole batches only: the rounding of a row may depend on the batch it was computed in.
-        done = file.tell() // (row * batch_size) * batch_size
-        file.truncate(done * row)
-        file.seek(done * row)
+        done = os.fstat(descriptor).st_size // (row * batch_size) * batch_size
+        os.ftruncate(descriptor, done * row)
         transform = bench.backbone.transform
-        waiting: Tensor | None = None
+        waiting: tuple[int, Tensor] | None = None
         for begin, inputs in batches(images, transform, bench.device, batch_size, start=done):
             features = bench.features(inputs)
             # The previous batch is written while the device works on this one.
             if waiting is not None:
-                _write(file.fileno(), waiting)
-            waiting = features
-            bench.progress(f"features of {images.name}", begin + len(inputs), len(images))
+                _write(descriptor, *waiting, lease)
+            waiting = begin, features
+            phase = f"features of {images.name}"
+            bench.progress(phase, begin + len(inputs), len(images))
+            lease.tell(phase, begin + len(inputs), len(images))
         if waiting is not None:
-            _write(file.fileno(), waiting)
-        file.flush()
-        os.fsync(file.fileno())
+            _write(descriptor, *waiting, lease)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
-def _write(descriptor: int, features: Tensor) -> None:
+def _write(descriptor: int, begin: int, features: Tensor, lease: Lease) -> None:
+    """Writes rows to the place that is theirs: one that only was slow writes what is there already."""
     data = memoryview(features.cpu().numpy().astype("<f4", copy=False).tobytes())
+    place = begin * features.shape[1] * 4
+    lease.check()
     while data:
-        data = data[os.write(descriptor, data) :]
+        written = os.pwrite(descriptor, data, place)
+        data, place = data[written:], place + written

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from filelock import FileLock
-
 from vtab_harness.api.data import Archive, ImageSet
 from vtab_harness.api.errors import DataError, OfflineError, StorageError
 from vtab_harness.fetch.http_stream import AddressError, Progress, stream
 from vtab_harness.formats.locate import how_to_get
+from vtab_harness.leases import LEASES, Lease, LostLeaseError, this_process, under_lease
 
 
 def may_fetch(archive: Archive, mirrors: Sequence[str] = ()) -> bool:
@@ -49,15 +48,18 @@ def fetch(
     """
     folder = root / image_set.name
     try:
-        # Asked before the lock, too, as a complete data folder need not be writable.
+        # Asked before the lease, too, as a complete data folder need not be writable.
         if _is_here(archive, folder, root):
             return False
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{archive.name}.part.lock"):
+
+        def get(lease: Lease) -> bool:
             if _is_here(archive, folder, root):
                 return False
-            _download(image_set, archive, folder / archive.name, mirrors, progress)
+            _download(image_set, archive, folder / archive.name, mirrors, progress, lease)
             return True
+
+        folder.mkdir(parents=True, exist_ok=True)
+        return under_lease(folder / LEASES / archive.name, this_process(), get)
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         raise StorageError(
@@ -78,20 +80,34 @@ def _is_here(archive: Archive, *folders: Path) -> bool:
 
 
 def _download(
-    image_set: ImageSet, archive: Archive, path: Path, mirrors: Sequence[str], progress: Progress | None
+    image_set: ImageSet,
+    archive: Archive,
+    path: Path,
+    mirrors: Sequence[str],
+    progress: Progress | None,
+    lease: Lease,
 ) -> None:
     part = path.with_name(f"{path.name}.part")
+
+    def coming(done: int, total: int) -> None:
+        if lease.lost:
+            raise LostLeaseError
+        lease.tell(f"downloading {archive.name}", done, total)
+        if progress is not None:
+            progress(done, total)
+
     failures: list[str] = []
     another = False
     for url in _addresses(image_set, archive, mirrors):
         # What is there may come from another address: if the whole is wrong then, this one gets a fresh start.
         for fresh in (False, True) if part.exists() else (True,):
             try:
-                stream(url, part, archive.size or 0, progress)
+                stream(url, part, archive.size or 0, coming)
             except AddressError as error:
                 failures.append(f"{url}: {error}")
                 break
             wrong = _difference(part, archive)
+            lease.check()
             if not wrong:
                 part.replace(path)
                 return

@@ -1,7 +1,7 @@
 """The prepared cache: each image set decoded once, then streamed from disk in example order.
 
 Layout: ``<cache>/prepared/<name>-<version>/<variant>/<split>/`` with the files of `vtab_harness.prepared.manifest`. A
-split is built in a folder beside and appears by one rename, under a lock, so that a killed or a second process does no
+split is built in a folder beside and appears by one rename, under a lease, so that a killed or a second process does no
 harm.
 """
 
@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 from safetensors import SafetensorError
@@ -28,6 +27,7 @@ from vtab_harness.api.labels import LabelRule
 from vtab_harness.formats.example_order import keys_fingerprint
 from vtab_harness.formats.json_file import read_json
 from vtab_harness.formats.progress import report
+from vtab_harness.leases import LEASES, Lease, LostLeaseError, this_process, under_lease
 from vtab_harness.prepared.choice import Choice, choose
 from vtab_harness.prepared.manifest import (
     ANNOTATIONS,
@@ -237,22 +237,28 @@ def prepare(
     found = find(image_set, choice, splits)
     if found is not None:
         return found
+
+    def build(lease: Lease) -> PreparedSet:
+        found = find(image_set, choice, splits)
+        if found is None:
+            if not choice.prepared_from_this:
+                _compare_content(image_set, choice, progress, lease)
+            _prepare_missing(image_set, choice, splits, progress, lease)
+            choice.remember()
+            found = PreparedSet(image_set, choice.folder, splits)
+        return found
+
+    def waiting() -> None:
+        report(f"waiting for another process that prepares {image_set.name}")
+
     try:
         base.mkdir(parents=True, exist_ok=True)
-        with FileLock(base / ".lock"):
-            found = find(image_set, choice, splits)
-            if found is None:
-                if not choice.prepared_from_this:
-                    _compare_content(image_set, choice, progress)
-                _prepare_missing(image_set, choice, splits, progress)
-                choice.remember()
-                found = PreparedSet(image_set, choice.folder, splits)
+        return under_lease(base / LEASES / "prepare", this_process(), build, waiting)
     except OSError as error:
         raise StorageError(
             f"The cache folder {base} cannot be written: {error}",
             "Choose a folder with --cache in which you may write.",
         ) from error
-    return found
 
 
 def find(image_set: ImageSet, choice: Choice, splits: Sequence[str]) -> PreparedSet | None:
@@ -261,20 +267,24 @@ def find(image_set: ImageSet, choice: Choice, splits: Sequence[str]) -> Prepared
     return PreparedSet(image_set, choice.folder, splits) if there and choice.prepared_from_this else None
 
 
-def _prepare_missing(image_set: ImageSet, choice: Choice, splits: Sequence[str], progress: Progress | None) -> None:
-    """Builds the missing splits in a folder beside and moves them to their place. The lock must be held."""
+def _prepare_missing(
+    image_set: ImageSet, choice: Choice, splits: Sequence[str], progress: Progress | None, lease: Lease
+) -> None:
+    """Builds the missing splits in a folder beside and moves them to their place."""
     missing = [split for split in splits if not (choice.folder / split).is_dir()]
     if not missing:
         return
-    with _partial(choice) as partial:
-        write_splits(image_set, choice.source(), {split: partial / split for split in missing}, progress)
+    with _partial(choice, lease) as partial:
+        folders = {split: partial / split for split in missing}
+        write_splits(image_set, choice.source(), folders, _while_held(lease, image_set, progress))
+        lease.check()
         choice.folder.mkdir(exist_ok=True)
         for split in missing:
             (partial / split).replace(choice.folder / split)
 
 
-def _compare_content(image_set: ImageSet, choice: Choice, progress: Progress | None) -> None:
-    """Finds out whether what is prepared is what the roots give, where times of change do not tell. Needs the lock.
+def _compare_content(image_set: ImageSet, choice: Choice, progress: Progress | None, lease: Lease) -> None:
+    """Finds out whether what is prepared is what the roots give, where times of change do not tell.
 
     Raises:
         DataError: It is not.
@@ -284,8 +294,9 @@ def _compare_content(image_set: ImageSet, choice: Choice, progress: Progress | N
         return
     report(f"comparing {image_set.name} with what is prepared, because its files have changed or were not known")
     before = {split: Manifest.load(choice.folder / split) for split in there}
-    with _partial(choice) as partial:
-        write_splits(image_set, choice.source(), {split: partial / split for split in there}, progress)
+    with _partial(choice, lease) as partial:
+        folders = {split: partial / split for split in there}
+        write_splits(image_set, choice.source(), folders, _while_held(lease, image_set, progress))
         now = {split: Manifest.load(partial / split) for split in there}
     other = [split for split in there if before[split].content != now[split].content]
     if other:
@@ -298,12 +309,26 @@ def _compare_content(image_set: ImageSet, choice: Choice, progress: Progress | N
 
 
 @contextmanager
-def _partial(choice: Choice) -> Iterator[Path]:
-    partial = choice.base / _PARTIAL
-    if partial.exists():
-        shutil.rmtree(partial)  # Of a run that was killed.
+def _partial(choice: Choice, lease: Lease) -> Iterator[Path]:
+    # Of runs that were killed, or lost the lease.
+    for left in choice.base.glob(f"{_PARTIAL}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    partial = choice.base / f"{_PARTIAL}-{lease.token}"
     try:
         partial.mkdir()
         yield partial
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _while_held(lease: Lease, image_set: ImageSet, progress: Progress | None) -> Progress:
+    """Returns a listener that ends the work when another process has taken it over."""
+
+    def told(done: int, total: int) -> None:
+        if lease.lost:
+            raise LostLeaseError
+        lease.tell(f"preparing {image_set.name}", done, total)
+        if progress is not None:
+            progress(done, total)
+
+    return told

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from vtab_harness import leases
 from vtab_harness.api.backbones import Backbone, Transform
 from vtab_harness.api.data import Pixels
 from vtab_harness.api.errors import StorageError
@@ -116,11 +117,11 @@ def test_key_covers_all_that_changes_features() -> None:
 def test_full_disk_names_the_folder_and_keeps_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bench, _ = make_bench()
 
-    def full(descriptor: int, data: bytes) -> int:
+    def full(descriptor: int, data: bytes, place: int) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(features_module.os, "write", full)
+        patch.setattr(features_module.os, "pwrite", full)
         with pytest.raises(StorageError, match=f"disk is full.*{tmp_path.name}"):
             cached_features(bench, Images(), tmp_path)
     assert torch.equal(cached_features(bench, Images(), tmp_path).load(CPU), direct(Images()))
@@ -141,3 +142,34 @@ def test_nested_out_of_memory_with_one_image(tmp_path: Path) -> None:
     module.limit = 0
     with pytest.raises(DeviceError, match="single image"):
         cached_features(bench, Images(), tmp_path)
+
+
+def test_holder_that_was_only_slow_does_not_disturb_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first falls silent after two batches; the second takes over and ends; then the first goes on."""
+    monkeypatch.setattr(leases, "EXPIRES", 0.4)
+    slow, module = make_bench()
+    fast, _ = make_bench()
+    images = Images()
+    taken: list[Tensor] = []
+
+    def stopped(phase: str, done: int, total: int) -> None:
+        if done == 10 and not taken:
+            (held,) = tmp_path.glob(".leases/*/*.json")
+            taken.append(torch.empty(0))
+            held.write_bytes(b"silent")
+            monkeypatch.setattr(leases.Lease, "_beat", lambda lease: None)
+            taken[0] = cached_features(fast, images, tmp_path).load(CPU)
+            monkeypatch.undo()
+
+    slow.progress = stopped
+    assert torch.equal(cached_features(slow, images, tmp_path).load(CPU), direct(images))
+    assert torch.equal(taken[0], direct(images))
+    assert sum(module.batches) == 15, "it stops when it finds its lease gone"
+    assert [path.suffix for path in tmp_path.iterdir()] == [".f32"]
+
+
+def test_complete_features_need_no_lease(tmp_path: Path) -> None:
+    bench, _ = make_bench()
+    cached_features(bench, Images(), tmp_path)
+    (tmp_path / ".leases").write_text("no folder")
+    assert torch.equal(cached_features(bench, Images(), tmp_path).load(CPU), direct(Images()))

@@ -185,8 +185,26 @@ def test_killed_half_way_leaves_nothing_that_counts(fresh: Path, tmp_path: Path)
     wait_for(lambda: log.exists() and len(log.read_text().splitlines()) > 10)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert [path.name for path in base(fresh).iterdir() if path.is_dir()] == [".partial"]
+    assert all(path.name.startswith((".partial-", ".leases")) for path in base(fresh).iterdir())
     prepare(IMAGE_SET, [], fresh).verify()
+    assert [path.name for path in base(fresh).iterdir() if path.is_dir()] == ["noise"]
+
+
+def test_stopped_while_another_takes_over(fresh: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    log = tmp_path / "log"
+    process = in_process(fresh, RAGGED_LOG=str(log), RAGGED_SLEEP="0.02")
+    wait_for(lambda: log.exists() and len(log.read_text().splitlines()) > 10)
+    process.send_signal(signal.SIGSTOP)
+    (held,) = base(fresh).glob(".leases/prepare/*.json")
+    # As long as it was promised is a minute; here the promise is cut short.
+    held.write_bytes(b"unreadable")
+    monkeypatch.setattr("vtab_harness.leases.EXPIRES", 0.3)
+    mine = prepare(IMAGE_SET, [], fresh)
+    process.send_signal(signal.SIGCONT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert "test" in out
+    mine.verify()
     assert [path.name for path in base(fresh).iterdir() if path.is_dir()] == ["noise"]
 
 
