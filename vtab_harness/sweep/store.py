@@ -108,19 +108,23 @@ class Store:
         warning, until the new record is written.
         """
         path = self.path(identity)
-        if not path.exists():
-            return None
-        try:
-            record = read_record(path)
-        except StorageError as error:
-            warnings.warn(f"{error.message} The result is computed again.", stacklevel=2)
-            return None
+        for attempt in (1, 2):
+            if not path.exists():
+                return None
+            try:
+                record = read_record(path)
+            except StorageError as error:
+                warnings.warn(f"{error.message} The result is computed again.", stacklevel=2)
+                return None
+            if record.predictions is None or _beside(path, record.predictions).exists():
+                break
+            # Asked twice, as another process may have put its record, with other predictions, in the place of this one.
+            if attempt == 2:
+                missing = record.predictions.file
+                warnings.warn(f"{missing} is missing beside {path}. The result is computed again.", stacklevel=2)
+                return None
         if record.identity.digest != identity.digest:
             warnings.warn(f"{path} is a record of something else. The result is computed again.", stacklevel=2)
-            return None
-        if record.predictions is not None and not _beside(path, record.predictions).exists():
-            missing = record.predictions.file
-            warnings.warn(f"{missing} is missing beside {path}. The result is computed again.", stacklevel=2)
             return None
         return record
 
@@ -167,19 +171,30 @@ class Store:
 
         path = self.path(record.identity)
         with storage_errors(self.root, "writing results"):
+            # Half written by a process that was killed.
+            for left in path.parent.glob(f".{path.stem}*"):
+                left.unlink(missing_ok=True)
+            # Not what another process writes meanwhile, whose record may be the one that stays.
+            older = list(path.parent.glob(f"{path.stem}-*.predictions"))
+            beside = None
             if scored is not None:
                 data = save({"predicted": scored.predicted, "label": scored.labels})
                 digest = hashlib.sha256(data).hexdigest()
                 # Named by content: an older record keeps its own predictions until the new one has taken its place.
                 predictions = Predictions(f"{path.stem}-{digest[:8]}.predictions", digest)
-                write_atomically(path.with_name(predictions.file), data)
+                beside = path.with_name(predictions.file)
+                write_atomically(beside, data)
                 record = msgspec.structs.replace(record, predictions=predictions)
             text = json.dumps(record.as_json(), indent=1, sort_keys=True, allow_nan=False) + "\n"
             _move_aside_unless_record(path)
             write_atomically(path, text.encode())
-            for older in path.parent.glob(f"{path.stem}-*.predictions"):
-                if record.predictions is None or older.name != record.predictions.file:
-                    older.unlink(missing_ok=True)
+            if beside is not None and not beside.exists():
+                # Taken for older ones by another process, which wrote its record before this one.
+                write_atomically(beside, data)
+            there = read_head(path).predictions if older else None
+            for predictions_file in older:
+                if there is None or predictions_file.name != there.file:
+                    predictions_file.unlink(missing_ok=True)
         return path
 
     def unfinished(self, identity: Identity) -> Unfinished:
@@ -208,7 +223,10 @@ def _move_aside_unless_record(path: Path) -> None:
         return
     try:
         read_head(path)
-    except StorageError:
+    except StorageError as error:
+        if isinstance(error.__cause__, OSError):
+            # It may be a good one that this person must not read.
+            raise error.__cause__ from error
         aside, number = path.with_name(f"{path.name}.unreadable"), 1
         while aside.exists():
             number += 1

@@ -16,7 +16,7 @@ from made_records import IDENTITY, RECORD, record_of
 from vtab_harness.api.errors import StorageError
 from vtab_harness.api.identity import SplitIdentity, TaskIdentity
 from vtab_harness.api.protocols import Trial, trial_key
-from vtab_harness.api.records import Scored
+from vtab_harness.api.records import Score, Scored
 from vtab_harness.sweep import store as store_module
 from vtab_harness.sweep.store import Store, read_predictions, read_record
 
@@ -124,6 +124,62 @@ def test_overwriting_keeps_the_old_result_until_the_new_one_stands(
     store.write(RECORD, other)
     assert np.array_equal(read_predictions(path, read_record(path))["predicted"], other.predicted)
     assert len(list(path.parent.glob("*.predictions"))) == 1
+
+
+@pytest.mark.parametrize("slow_begins", ["before", "between", "after"])
+def test_of_two_writers_each_leaves_the_others_predictions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow_begins: str
+) -> None:
+    """A second writer comes before the first has written its predictions, between these and the record, or after it."""
+    store = Store(tmp_path)
+    other = Scored(np.array([1, 1, 2, 2], np.int32), SCORED.labels)
+    assert other.correct == SCORED.correct - 1 == 2
+    second = msgspec.structs.replace(RECORD, score=Score(0.5, 2, 4))
+    whole = store_module.write_atomically
+    written: list[Path] = []
+
+    def interrupted(path: Path, data: bytes) -> None:
+        written.append(path)
+        mine = len(written)
+        if mine == {"before": 1, "between": 2}.get(slow_begins):
+            Store(tmp_path).write(second, other)
+        whole(path, data)
+        if mine == 2 and slow_begins == "after":
+            Store(tmp_path).write(second, other)
+
+    monkeypatch.setattr(store_module, "write_atomically", interrupted)
+    path = store.write(RECORD, SCORED)
+    assert len(written) >= 4
+    record = store.read(IDENTITY)
+    assert record is not None
+    read_predictions(path, record)
+
+
+def test_what_a_killed_writer_left_is_removed_and_another_seed_is_left_alone(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    path = store.path(IDENTITY)
+    path.parent.mkdir(parents=True)
+    left, others = path.with_name(f".{path.name}.k2j4"), path.with_name(".seed1-0123456789ab.json.k2j4")
+    left.touch()
+    others.touch()
+    store.write(RECORD, SCORED)
+    assert not left.exists()
+    assert others.exists()
+
+
+def test_record_that_must_not_be_read_stays_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path)
+    path = store.write(RECORD, SCORED)
+    before = path.read_bytes()
+
+    def forbidden(place: Path, most: int) -> bytes:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module, "_read_bounded", forbidden)
+        with pytest.raises(StorageError, match="Permission denied"):
+            store.write(RECORD, SCORED)
+    assert path.read_bytes() == before
 
 
 def test_results_folder_that_is_a_file(tmp_path: Path) -> None:
