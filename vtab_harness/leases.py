@@ -293,10 +293,8 @@ def under_lease(
         with wait_for(folder, holder, waiting) as lease:
             try:
                 return work(lease)
-            except LostLeaseError:
-                continue
-            except OSError:
-                # Its files may have been taken away by the next holder.
+            except (LostLeaseError, OSError):
+                # Another lease was lost, or nothing was; else the files may have been taken away by the next holder.
                 if lease.held():
                     raise
 

@@ -42,15 +42,33 @@ class Passed:
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """A task of a job that failed, which touches none of the others.
+
+    Attributes:
+        task: Name.
+        error: Why, ready to print.
+        traceback: As of `JobOutcome`.
+    """
+
+    task: str
+    error: str
+    traceback: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class JobOutcome:
     """What became of a job.
 
     Attributes:
         job: The job.
-        records: Paths of the records written or found.
-        error: Why it failed, ready to print; None where it did not.
+        records: Paths of the records written or found, of the tasks that are complete.
+        error: Why it failed, ready to print; None where it did not. Of tasks that failed, all of it.
         traceback: The full traceback, for failures that are not a person's to mend.
         passed_over: Records that are there and do not answer what was asked.
+        busy: Tasks that another process works on, or that were left because of a request to stop: to be come back to.
+        waits_for: The leases that others hold of them, as paths.
+        failed: Tasks that failed; empty where the job itself did.
     """
 
     job: Job
@@ -58,6 +76,9 @@ class JobOutcome:
     error: str | None = None
     traceback: str | None = None
     passed_over: tuple[Passed, ...] = ()
+    busy: tuple[str, ...] = ()
+    waits_for: tuple[str, ...] = ()
+    failed: tuple[Failed, ...] = ()
 
 
 def outcome_of(job: Job, work: Callable[[Job], JobOutcome]) -> JobOutcome:

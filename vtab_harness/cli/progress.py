@@ -70,11 +70,13 @@ class SweepProgress:
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def outcome(self, outcome: JobOutcome) -> None:
-        """Takes note of a finished job."""
-        self._done += 1
+        """Takes note of a finished job, or of one that is come back to."""
+        self._done += not outcome.busy
         if self._jobs is not None:
             self._progress.update(self._jobs, completed=self._done)
         state = "failed" if outcome.error else "done"
+        if outcome.busy:
+            state = f"{', '.join(outcome.busy)} is in other hands, and come back to"
         seconds = time.perf_counter() - self._started
         line = f"[{self._done}/{self._total}] {outcome.job.backbone}: {', '.join(outcome.job.tasks)}: {state}"
         self._console.print(plain(f"{line} ({seconds:.0f} s)"), markup=False, highlight=False, soft_wrap=True)

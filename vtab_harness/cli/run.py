@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,6 +31,7 @@ def run(
     """Evaluate backbones on tasks; what is finished is skipped, so that the same command goes on after a stop."""
     from vtab_harness.cli import tables
     from vtab_harness.cli.progress import SweepProgress
+    from vtab_harness.engine.stopping import stopping_on
     from vtab_harness.protocols.settings import build_protocol
     from vtab_harness.sweep.evaluate import run_sweep
     from vtab_harness.sweep.plan import make_jobs, plan
@@ -55,7 +57,7 @@ def run(
             tables.print_plan(planned)
         return
     try:
-        with SweepProgress(quiet=as_json) as progress:
+        with stopping_on(signal.SIGTERM), SweepProgress(quiet=as_json) as progress:
             evaluation = run_sweep(settings, progress.phase, progress.start, progress.outcome)
     except KeyboardInterrupt:
         typer.secho("Interrupted. Give the same command again: what is finished is kept.", fg="yellow", err=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from torch import Tensor
 
 from vtab_harness import registry
 from vtab_harness.api.data import Images
-from vtab_harness.api.errors import VtabError
-from vtab_harness.api.executors import Job, JobOutcome, Passed
+from vtab_harness.api.errors import StorageError, VtabError
+from vtab_harness.api.executors import Failed, Job, JobOutcome, Passed
 from vtab_harness.api.identity import Identity, LabelsIdentity, TaskIdentity
 from vtab_harness.api.protocols import (
     AllTrialsDivergedError,
@@ -25,24 +26,30 @@ from vtab_harness.api.protocols import (
     Examples,
     FitDivergedError,
     Predictor,
+    Search,
+    Trial,
     TrialLog,
     trial_key,
 )
+from vtab_harness.api.records import Record, Scored
 from vtab_harness.api.tasks import Task
 from vtab_harness.backbones.loaded import load_backbone
 from vtab_harness.engine.device import repeatable, resolve_device, resolve_precision, resolve_tf32
 from vtab_harness.engine.features import cached_features
 from vtab_harness.engine.memory import halving
 from vtab_harness.engine.resident import ResidentImages
+from vtab_harness.engine.stopping import StoppedError, stop_if_requested
 from vtab_harness.engine.stream import batches
 from vtab_harness.engine.workbench import Progress, Workbench, no_progress
+from vtab_harness.leases import Lease, LostLeaseError, this_process
 from vtab_harness.prepared.certify import data_identity
 from vtab_harness.prepared.prepare_subsets import LearningSet, find_learning, prepare_learning, split_names
 from vtab_harness.protocols.settings import build_protocol, identity
+from vtab_harness.sweep.cells import WHOLE, Cell, SharedTrials, rest
 from vtab_harness.sweep.recording import CountedImages, Recorder, Work
 from vtab_harness.sweep.sealed import SealedTest
 from vtab_harness.sweep.settings import SweepSettings
-from vtab_harness.sweep.store import Store, Unfinished
+from vtab_harness.sweep.store import Store
 
 
 def run_job(job: Job, progress: Progress = no_progress) -> JobOutcome:
@@ -54,14 +61,34 @@ def run_job(job: Job, progress: Progress = no_progress) -> JobOutcome:
     try:
         run = JobRun(job, progress)
         records = tuple(str(path) for path in run.run())
-        return JobOutcome(job, records, passed_over=tuple(run.passed_over))
-    except VtabError as error:
-        return JobOutcome(job, error=str(error), passed_over=tuple(run.passed_over) if run else ())
+    except StoppedError:
+        return JobOutcome(job, busy=job.tasks)
     except KeyboardInterrupt:
         raise
     # Also one that leaves the program (SystemExit) ends this job only; the others go on.
     except BaseException as error:
-        return JobOutcome(job, error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
+        failed = failure("", error)
+        passed = tuple(run.passed_over) if run else ()
+        return JobOutcome(job, error=failed.error, traceback=failed.traceback, passed_over=passed)
+    failures = tuple(run.failed.values())
+    named = len(job.tasks) > 1
+    return JobOutcome(
+        job,
+        records,
+        error="\n".join(f"{each.task}: {each.error}" if named else each.error for each in failures) or None,
+        traceback="\n".join(each.traceback for each in failures if each.traceback) or None,
+        passed_over=tuple(run.passed_over),
+        busy=tuple(run.busy),
+        waits_for=tuple(str(path) for paths in run.busy.values() for path in paths),
+        failed=failures,
+    )
+
+
+def failure(task: str, error: BaseException) -> Failed:
+    """Says why a task failed; with a traceback where a person cannot mend it."""
+    if isinstance(error, VtabError):
+        return Failed(task, str(error))
+    return Failed(task, f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
 
 
 def seeds_of(settings: SweepSettings, protocol: EvaluationProtocol) -> tuple[int, ...]:
@@ -80,6 +107,8 @@ class JobRun:
 
     Attributes:
         passed_over: Records that are there and do not answer what is asked; known once the data are.
+        failed: Tasks that failed.
+        busy: Tasks that others work on, with the leases that they hold; none where this process was asked to stop.
     """
 
     def __init__(self, job: Job, progress: Progress = no_progress) -> None:
@@ -91,6 +120,11 @@ class JobRun:
         self.seeds = seeds_of(settings, self.protocol)
         self.store = Store(settings.results)
         self.passed_over: list[Passed] = []
+        self.failed: dict[str, Failed] = {}
+        self.busy: dict[str, tuple[Path, ...]] = {}
+        self._listener = progress
+        # The leases of what is being worked on.
+        self._active: list[Lease] = []
         device = resolve_device(job.device or settings.device)
         self.bench = Workbench(
             load_backbone(job.backbone),
@@ -98,7 +132,7 @@ class JobRun:
             resolve_precision(settings.precision, device),
             device.type == "cuda" if settings.compile is None else settings.compile,
             settings.batch_size,
-            progress,
+            self._told,
             resolve_tf32(settings.tf32, device),
             settings.micro_batch,
         )
@@ -158,38 +192,167 @@ class JobRun:
         return work
 
     def run(self) -> list[Path]:
-        """Does what is not done yet, and returns the paths of all records of the job."""
+        """Does what is not done yet and what no other process does.
+
+        Returns:
+            Paths of the records of the tasks that are complete; of the others `failed` and `busy` tell.
+
+        Raises:
+            VtabError: The job as a whole cannot be done.
+            StoppedError: The process was asked to leave before the first task was complete.
+        """
         everything = self.all_work(self.prepare_data())
         work = self.open_work(everything)
+        cells = {item.task.name: self._cell(item) for item in everything}
+        for item in work:
+            cells[item.task.name].item = item
         if work:
             self.store.check_writable()
             with repeatable(self.bench.device, self.bench.tf32, self.settings.deterministic):
-                self._run(work)
-        return [self.store.path(item.of(seed)) for item in everything for seed in self.seeds]
+                self._run([cells[item.task.name] for item in work])
+        complete = [item for item in everything if item.task.name not in {*self.failed, *self.busy}]
+        for item in complete:
+            if cells[item.task.name].unfinished.is_there():
+                cells[item.task.name].clear(self.seeds)
+        return [self.store.path(item.of(seed)) for item in complete for seed in self.seeds]
 
-    def _run(self, work: list[Work]) -> None:
+    def _cell(self, item: Work) -> Cell:
+        names = tuple(task.name for task in self.tasks)
+        holder = this_process("", str(self.bench.device), self.spec, names, self.protocol.name)
+        command = f"{self.settings.command} --retry"
+        return Cell(item, self.store, holder, self.settings.tries, command, self._active)
+
+    @property
+    def _shared(self) -> bool:
+        """Whether several processes may work on one task: each trial and each seed is worth the road."""
+        return self.protocol.consumes == "images" and not self.settings.overwrite
+
+    def _told(self, phase: str, done: int, total: int) -> None:
+        """Listens to all long work: passes on what it says, and ends it where that is asked for."""
+        stop_if_requested()
+        for lease in self._active:
+            lease.tell(phase, done, total)
+        # Of several, the others are still worth going on.
+        if len(self._active) == 1 and self._active[0].lost:
+            raise LostLeaseError
+        self._listener(phase, done, total)
+
+    @contextmanager
+    def _own(self, cell: Cell) -> Iterator[None]:
+        """What goes wrong with a task touches none of the others."""
+        name = cell.item.task.name
+        try:
+            yield
+        except LostLeaseError:
+            for part in [part for part, lease in cell.held.items() if not lease.held()]:
+                cell.lose(part)
+        except KeyboardInterrupt:
+            raise
+        except StorageError:
+            # It would be the same with every other one, after hours.
+            if all(lease.held() for lease in cell.held.values()):
+                raise
+            for part in [part for part, lease in cell.held.items() if not lease.held()]:
+                cell.lose(part)
+        except BaseException as error:
+            self.failed[name] = failure(name, error)
+        if cell.busy and name not in self.failed:
+            self.busy[name] = tuple(cell.busy)
+        if name in self.failed or (cell.busy and not cell.held):
+            cell.release()
+
+    def _run(self, cells: list[Cell]) -> None:
+        try:
+            self._run_cells(cells)
+        except StoppedError:
+            for cell in cells:
+                if cell.item.task.name not in self.failed and (self.settings.overwrite or not self._is_complete(cell)):
+                    self.busy[cell.item.task.name] = tuple(cell.busy)
+        finally:
+            for cell in cells:
+                cell.release()
+
+    def _is_complete(self, cell: Cell) -> bool:
+        return all(self.store.path(cell.item.of(seed)).exists() for seed in self.seeds)
+
+    def _run_cells(self, cells: list[Cell]) -> None:
         recorder = Recorder(self.settings, self.bench, self.spec)
+        # Taken for all before the first is begun, so that others turn to other jobs and not to the rest of this one.
+        mine = cells if self._shared else [cell for cell in cells if self._claim_whole(cell)]
         inputs: list[Any] = []
         held: tuple[str, str] | None = None
-        for item in work:
-            if item.learning.splits != held:
-                # Those of another task go before those of this one come.
-                inputs.clear()
-                start = time.perf_counter()
-                inputs = self._inputs(item.learning)
-                held, loading = item.learning.splits, time.perf_counter() - start
-            item.seconds["inputs"] = loading
-            self._learn(item, inputs)
+        for cell in mine:
+            item = cell.item
+            with self._own(cell):
+                if not self._shared:
+                    cell.work_on(WHOLE)
+                if item.learning.splits != held:
+                    # Those of another task go before those of this one come.
+                    inputs.clear()
+                    held = None
+                    start = time.perf_counter()
+                    inputs = self._inputs(item.learning)
+                    held, loading = item.learning.splits, time.perf_counter() - start
+                item.seconds["inputs"] = loading
+                self._learn(cell, inputs)
         del inputs
+        rest(self._active)
+        self._test([cell for cell in mine if cell.held and cell.item.seeds], recorder)
+
+    def _claim_whole(self, cell: Cell) -> bool:
+        """Takes the lease of a whole task, and drops the seeds that were finished meanwhile."""
+        claimed = False
+        with self._own(cell):
+            claimed = cell.claim(WHOLE) is not None
+            if claimed and not self.settings.overwrite:
+                cell.item.seeds[:] = [s for s in cell.item.seeds if self.store.read(cell.item.of(s)) is None]
+            if not cell.item.seeds:
+                cell.clear(self.seeds)
+                cell.release()
+                claimed = False
+        return claimed
+
+    def _test(self, cells: list[Cell], recorder: Recorder) -> None:
+        """Predicts the test images for what was learned, and writes the records."""
+        if not cells:
+            return
         # The test split is the same for all of them.
-        sealed = SealedTest(work[0].learning.prepared, [item.task for item in work if item.search is not None])
-        predictions = self._predict(work, sealed)
-        for item in work:
-            for seed in item.seeds:
-                predicted = predictions.get((item.task.name, seed))
-                scored = None if predicted is None else sealed.score(item.task.name, predicted)
-                self.store.write(recorder.record(item, seed, scored), scored)
-            self._unfinished(item).clear()
+        searched = [cell.item.task for cell in cells if cell.item.search is not None]
+        sealed = SealedTest(cells[0].item.learning.prepared, searched)
+        self._active[:] = [lease for cell in cells for lease in cell.held.values()]
+        try:
+            predictions = self._predict([cell.item for cell in cells], sealed)
+        except (KeyboardInterrupt, StorageError):
+            raise
+        except BaseException:
+            if len(cells) == 1:
+                with self._own(cells[0]):
+                    raise
+            else:
+                # Found out which of them it is.
+                for cell in cells:
+                    self._test([cell], recorder)
+            return
+        for cell in cells:
+            item = cell.item
+            with self._own(cell):
+                for seed in item.seeds:
+                    predicted = predictions.get((item.task.name, seed))
+                    scored = None if predicted is None else sealed.score(item.task.name, predicted)
+                    self._write(cell, recorder.record(item, seed, scored), scored)
+            if cell.held.keys() <= {WHOLE}:
+                cell.clear(self.seeds)
+            cell.release()
+
+    def _write(self, cell: Cell, record: Record, scored: Scored | None) -> None:
+        part = f"seed{record.seed}" if self._shared else WHOLE
+        if part not in cell.held:
+            return
+        cell.held[part].check()
+        self.store.write(record, scored)
+        cell.unfinished.forget_tries(part)
+        if self._shared:
+            cell.release(part)
 
     def _inputs(self, found: LearningSet) -> list[Any]:
         """Returns what training and validation examples are given as."""
@@ -199,55 +362,96 @@ class JobRun:
             return [cached_features(self.bench, part, folder).load(device) for part in images]
         return [*ResidentImages.load_all(images, self.bench.backbone.transform, self.bench.device)]
 
-    def _unfinished(self, item: Work) -> Unfinished:
-        return self.store.unfinished(item.identity)
-
-    def _learn(self, item: Work, inputs: Sequence[Any]) -> None:
-        """Searches, fixes the choice, and trains the final classifiers of a task."""
-        rule, device, found = item.task.label, self.bench.device, item.learning
+    def _learn(self, cell: Cell, inputs: Sequence[Any]) -> None:
+        """Searches, fixes the choice, and trains the final classifiers of a task, as far as no other process does."""
+        item, device = cell.item, self.bench.device
+        rule, found = item.task.label, item.learning
         labels = [torch.from_numpy(found.prepared.labels(split, rule)).to(device) for split in found.splits]
         train, validation = (Examples(i, label) for i, label in zip(inputs, labels, strict=True))
         try:
             with item.timed("search"):
-                log = self._trial_log(item)
-                item.search = self.protocol.search(self.bench, train, validation, item.task.num_classes, log)
+                item.search = self._search(cell, train, validation)
+            if item.search is None:
+                return
+            item.trials = item.search.trials
         except AllTrialsDivergedError as error:
             item.trials = error.trials
-            return
-        item.trials = item.search.trials
-        joined = ResidentImages.join(inputs) if isinstance(inputs[0], ResidentImages) else torch.cat(list(inputs))
-        together = Examples(joined, torch.cat(labels))
-        for seed in item.seeds:
-            try:
-                with item.timed("fit"):
-                    item.predictors[seed] = self._fit(item, together, seed)
-            except FitDivergedError as error:
-                item.diverged_at[seed] = error.step
+        together: Examples[Any] | None = None
+        for seed in list(item.seeds):
+            if self._shared and not self._claim_seed(cell, seed):
+                item.seeds.remove(seed)
+            elif item.search is not None:
+                if together is None:
+                    images = isinstance(inputs[0], ResidentImages)
+                    joined = ResidentImages.join(inputs) if images else torch.cat(list(inputs))
+                    together = Examples(joined, torch.cat(labels))
+                try:
+                    with item.timed("fit"):
+                        item.predictors[seed] = self._fit(cell, together, seed)
+                except FitDivergedError as error:
+                    item.diverged_at[seed] = error.step
 
-    def _trial_log(self, item: Work) -> TrialLog:
+    def _search(self, cell: Cell, train: Examples[Any], validation: Examples[Any]) -> Search | None:
+        """Returns the finished search, or None where other processes still run some of its trials."""
+        classes, finished = cell.item.task.num_classes, self._finished_trials(cell)
+        if not self._shared:
+            token = cell.held[WHOLE].token
+
+            def keep(trial: Trial) -> None:
+                cell.held[WHOLE].check()
+                cell.unfinished.keep(trial, token)
+
+            return self.protocol.search(self.bench, train, validation, classes, TrialLog(finished, keep))
+        log = SharedTrials(finished, cell)
+        while True:
+            log.begin_round()
+            try:
+                search = self.protocol.search(self.bench, train, validation, classes, log)
+            except AllTrialsDivergedError:
+                if not log.missing:
+                    raise
+            else:
+                if not log.missing:
+                    return search
+            # While one was run here, others may have been finished elsewhere.
+            if not log.ran:
+                return None
+
+    def _finished_trials(self, cell: Cell) -> dict[str, Trial]:
         """Collects the trials that need not be run again: of an interrupted run, or in the record of another seed."""
-        kept = self._unfinished(item)
+        item = cell.item
         if self.settings.overwrite:
-            kept.clear()
-        finished = kept.trials()
+            cell.unfinished.clear()
+        finished = cell.unfinished.trials()
         for seed in set(self.seeds) - set(item.seeds):
             record = self.store.read(item.of(seed))
             if record is not None:
                 finished |= {trial_key(trial.settings): trial for trial in record.trials()}
-        return TrialLog(finished, kept.keep)
+        return finished
 
-    def _fit(self, item: Work, together: Examples[Any], seed: int) -> Predictor:
+    def _claim_seed(self, cell: Cell, seed: int) -> bool:
+        part = f"seed{seed}"
+        if cell.claim(part) is None:
+            return False
+        if self.store.read(cell.item.of(seed)) is not None:
+            cell.release(part)
+            return False
+        cell.work_on(part)
+        return True
+
+    def _fit(self, cell: Cell, together: Examples[Any], seed: int) -> Predictor:
+        item, kept = cell.item, cell.unfinished
         assert item.search is not None
         classes, choice = item.task.num_classes, item.search.choice
         restore = getattr(self.protocol, "restore", None)
         if restore is None:
             return self.protocol.fit(self.bench, choice, together, classes, seed)
-        kept = self._unfinished(item)
         state = kept.fitted(seed, choice)
         if state is not None:
             restored: Predictor = restore(self.bench, state, classes)
             return restored
         predictor = self.protocol.fit(self.bench, choice, together, classes, seed)
+        cell.held[f"seed{seed}" if self._shared else WHOLE].check()
         kept.keep_fitted(seed, choice, self.protocol.state(predictor))  # type: ignore[attr-defined]
         return predictor
 

@@ -103,9 +103,11 @@ def rerun(path: Path, cache: Path | None = None, data: tuple[Path, ...] = (), de
                 "Bring back what it was made from: weights, code, data, or the version of the harness.",
             )
         with _threads(record.environment.threads):
-            (made,) = run.run()
-        again = read_record(made)
-        after = None if again.predictions is None else read_predictions(made, again)
+            made = run.run()
+        for failed in run.failed.values():
+            raise VtabError(f"{path} could not be made again: {failed.error}")
+        again = read_record(made[0])
+        after = None if again.predictions is None else read_predictions(made[0], again)
     if before is None or after is None:
         return Rerun(record, again, 0, 0)
     if not np.array_equal(before["label"], after["label"]):

@@ -37,6 +37,9 @@ class RunSettings(ResultSettings):
     data: Sequence[Path] = option((), "Folder with data sets; may be repeated.")
     executor: str = option("local", "Where the work runs: local, devices, or a plugin's.")
     overwrite: bool = option(False, "Compute finished results again.", "--overwrite")
+    tries: int = option(3, "Processes that may die at one piece of work before it is given up.", least=1)
+    retry: bool = option(False, "Try again what was given up in the results folder.", "--retry")
+    fail_fast: bool = option(False, "Stop at the first failure, for CI.", "--fail-fast")
 
     def __post_init__(self) -> None:
         """Reads every value as the type of its field, and checks what can be checked without loading anything.

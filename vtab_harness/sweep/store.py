@@ -6,6 +6,7 @@ Layout of a results folder, all of it from `vtab_harness.api.identity.Identity`:
     <results>/<backbone>/<task>/<protocol>/seed0-<identity>-<hash>.predictions    safetensors: predicted, label
     <results>/.unfinished/<backbone>/<task>/<protocol>/<search>/                  trials and trained weights of a run
                                                                                   that was interrupted
+    <results>/.leases/<backbone>/<task>/<protocol>/<search>/<part>/               who works on what now
 
 Folders of several machines are merged by copying them into one. A record is written last and by renaming, so that one
 that exists is whole, and its predictions are there. Reading changes nothing.
@@ -34,6 +35,7 @@ from vtab_harness.api.executors import Passed
 from vtab_harness.api.identity import Identity
 from vtab_harness.api.protocols import Trial, trial_key
 from vtab_harness.api.records import Predictions, Record, RecordHead, Scored, parse_head
+from vtab_harness.leases import Holder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -205,7 +207,7 @@ class Store:
     def __iter__(self) -> Iterator[tuple[Path, Record]]:
         """Yields every record in the folder, in a fixed order; other JSON files give a warning and are left alone."""
         for path in sorted(self.root.rglob("*.json")):
-            if UNFINISHED in path.relative_to(self.root).parts:
+            if any(part.startswith(".") for part in path.relative_to(self.root).parts):
                 continue
             try:
                 yield path, read_record(path)
@@ -316,6 +318,7 @@ _AGAIN = "Run that task again with --overwrite."
 
 
 _TRIAL = msgspec.json.Decoder(Trial)
+_TRIES = msgspec.json.Decoder(tuple[int, str])
 
 
 class Unfinished:
@@ -330,11 +333,14 @@ class Unfinished:
         self._root = root
         self._folder = folder
 
+    def is_there(self) -> bool:
+        """Whether anything is kept."""
+        return self._folder.exists()
+
     def trials(self) -> dict[str, Trial]:
         """Returns the finished trials by canonical settings; the torn last line of a killed run is ignored."""
-        path = self._folder / "trials.jsonl"
         trials: dict[str, Trial] = {}
-        if path.exists():
+        for path in sorted(self._folder.glob("trials*.jsonl")):
             for line in path.read_bytes().splitlines():
                 try:
                     trial = _TRIAL.decode(line)
@@ -343,12 +349,17 @@ class Unfinished:
                 trials[trial_key(trial.settings)] = trial
         return trials
 
-    def keep(self, trial: Trial) -> None:
-        """Appends a finished trial."""
+    def keep(self, trial: Trial, writer: str) -> None:
+        """Appends a finished trial.
+
+        Args:
+            trial: To be kept.
+            writer: Names a file that nobody else appends to: over NFS two who append overwrite each other.
+        """
         with storage_errors(self._root, "keeping a trial"):
             self._folder.mkdir(parents=True, exist_ok=True)
             # A leading newline ends the torn line that a killed run may have left.
-            with (self._folder / "trials.jsonl").open("a", encoding="utf-8") as file:
+            with (self._folder / f"trials-{writer}.jsonl").open("a", encoding="utf-8") as file:
                 file.write("\n" + json.dumps(msgspec.to_builtins(trial)) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
@@ -375,8 +386,27 @@ class Unfinished:
         with storage_errors(self._root, "keeping trained weights"):
             write_atomically(self._weights(seed, choice), save(state))
 
+    def tries(self, part: str) -> tuple[int, str]:
+        """Returns how many processes ended while they worked on a part of the task, and what the last one was."""
+        try:
+            found = _TRIES.decode((self._folder / f"tries-{part}.json").read_bytes())
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            return 0, ""
+        return found
+
+    def count_try(self, part: str, holder: Holder) -> None:
+        """Adds a process that ended while it worked on a part."""
+        count, _ = self.tries(part)
+        last = f"process {holder.pid} on {holder.host}, in {holder.phase!r}"
+        with storage_errors(self._root, "counting a try"):
+            write_atomically(self._folder / f"tries-{part}.json", msgspec.json.encode((count + 1, last)))
+
+    def forget_tries(self, part: str) -> None:
+        """Begins to count anew, because the part has made progress."""
+        (self._folder / f"tries-{part}.json").unlink(missing_ok=True)
+
     def clear(self) -> None:
-        """Removes everything, once all wanted seeds have records."""
+        """Removes everything, once all wanted seeds have records. The cell's lease must be held."""
         shutil.rmtree(self._folder, ignore_errors=True)
         for parent in self._folder.parents:
             if parent == self._root:

@@ -191,11 +191,11 @@ def test_results_folder_that_is_a_file(tmp_path: Path) -> None:
 def test_trials_survive_a_torn_line(tmp_path: Path) -> None:
     kept = Store(tmp_path).unfinished(IDENTITY)
     first = Trial({"lr": 0.1, "steps": 5}, "finished", 0.5, 1.25, curve=((0, 2.5), (4, 1.5)))
-    kept.keep(first)
-    path = next(tmp_path.rglob("trials.jsonl"))
+    kept.keep(first, "a")
+    path = next(tmp_path.rglob("trials-a.jsonl"))
     path.write_text(path.read_text() + '{"settings": {"lr": 0.0')
     second = Trial({"lr": 0.01, "steps": 5}, "diverged", diverged_at=3)
-    kept.keep(second)
+    kept.keep(second, "a")
     assert kept.trials() == {trial_key(first.settings): first, trial_key(second.settings): second}
 
 
