@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +12,11 @@ from torch.nn import functional
 
 from vtab_harness.api.bench import Bench, TrainingImages
 from vtab_harness.api.errors import DeviceError
+from vtab_harness.engine.checkpoints import Checkpoints, restore, state_of
 from vtab_harness.engine.memory import halving
 from vtab_harness.engine.shuffling import shuffle_buffer
-from vtab_harness.engine.workbench import depends_on_batch
+from vtab_harness.engine.stopping import StoppedError, stop_requested
+from vtab_harness.engine.workbench import Workbench, depends_on_batch
 
 # Reading a loss from the device waits for it; a look every so many steps costs nothing measurable and bounds how long
 # a diverged trial goes on.
@@ -114,7 +117,10 @@ def train(
         seed: Decides the order of examples and what the network itself draws (dropout, stochastic depth).
         phase: Name for the progress report.
 
+    Where the bench has `Checkpoints`, the state is kept from time to time, and a training that was stopped goes on.
+
     Raises:
+        StoppedError: The process was asked to leave.
         DeviceError: Memory runs out with a single image at a time, or with a micro-batch that cannot be made smaller
             without changing the result.
     """
@@ -124,8 +130,9 @@ def train(
     def attempt(micro_batch: int) -> Training:
         torch.manual_seed(seed)
         classifier = _classifier(bench, num_classes, schedule)
+        kept = _kept(bench, phase, schedule, seed, num_classes, len(images), micro_batch)
         try:
-            trained = _train(bench, classifier, images, labels, schedule, order, micro_batch, phase)
+            trained = _train(bench, classifier, images, labels, schedule, order, micro_batch, phase, kept)
         except torch.OutOfMemoryError as error:
             if micro_batch > 1 and depends_on_batch(classifier, training=True):
                 raise DeviceError(
@@ -151,6 +158,16 @@ def _classifier(bench: Bench, num_classes: int, schedule: Schedule) -> Classifie
     return classifier
 
 
+def _kept(bench: Bench, *decides: object) -> tuple[Checkpoints, Path] | None:
+    """Returns where the state of a training is kept, if anywhere."""
+    checkpoints = bench.checkpoints if isinstance(bench, Workbench) else None
+    if checkpoints is None:
+        return None
+    # On the CPU sums are split between threads.
+    threads = torch.get_num_threads() if bench.device.type == "cpu" else None
+    return checkpoints, checkpoints.begin(*decides, bench.device.type, bench.compile, threads)
+
+
 def _train(
     bench: Bench,
     classifier: Classifier,
@@ -160,6 +177,7 @@ def _train(
     order: Tensor,
     micro_batch: int,
     phase: str,
+    kept: tuple[Checkpoints, Path] | None,
 ) -> Training:
     optimiser = torch.optim.SGD(
         classifier.parameters(),
@@ -172,7 +190,8 @@ def _train(
     forward = torch.compile(classifier) if bench.compile else classifier
     losses = torch.zeros(schedule.steps, device=bench.device)
     diverged_at = None
-    for step in range(schedule.steps):
+    begin = 0 if kept is None else restore(kept[1], classifier, optimiser, losses, bench.device)
+    for step in range(begin, schedule.steps):
         for group in optimiser.param_groups:
             group["lr"] = schedule.rate(step)
         for positions in torch.split(order[step], micro_batch):
@@ -183,6 +202,13 @@ def _train(
             losses[step] += loss.detach()
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
+        stopping = stop_requested()
+        if kept is not None and step + 1 < schedule.steps and (stopping or kept[0].due()):
+            kept[0].keep(kept[1], state_of(classifier, optimiser, losses, step + 1, bench.device))
+        if stopping:
+            if kept is not None:
+                kept[0].wait()
+            raise StoppedError
         if (step + 1) % LOOK_EVERY == 0 or step + 1 == schedule.steps:
             bench.progress(phase, step + 1, schedule.steps)
             finite = torch.isfinite(losses[: step + 1])

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from vtab_harness.api.backbones import Backbone
 from vtab_harness.api.identity import Numerics
+from vtab_harness.engine.checkpoints import Checkpoints
 from vtab_harness.engine.device import Precision, autocast
 
 Progress = Callable[[str, int, int], None]
@@ -35,6 +36,7 @@ class Workbench:
         tf32: Whether fp32 products may be rounded to TF32.
         micro_batch: Images that a network sees at once in training; None means a whole step's. Made smaller for good
             when memory runs out, if that does not change the result.
+        checkpoints: Where trainings keep their states; None keeps none.
     """
 
     backbone: Backbone
@@ -45,6 +47,7 @@ class Workbench:
     progress: Progress = field(default=no_progress)
     tf32: bool = False
     micro_batch: int | None = None
+    checkpoints: Checkpoints | None = None
 
     def __post_init__(self) -> None:
         """Moves the backbone to the device, in the memory layout that convolutions like best."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -163,15 +164,19 @@ class SharedTrials(TrialLog):
     Args:
         finished: Trials that need not be run again.
         cell: Whose search it is.
+        keeping: Context in which a part is worked on, in which trainings keep their states.
 
     Attributes:
         missing: How many were others' in this round.
         ran: How many were run here in this round.
     """
 
-    def __init__(self, finished: dict[str, Trial], cell: Cell) -> None:
+    def __init__(
+        self, finished: dict[str, Trial], cell: Cell, keeping: Callable[[Cell, str], AbstractContextManager[None]]
+    ) -> None:
         super().__init__(finished)
         self._cell = cell
+        self._keeping = keeping
         self.missing = self.ran = 0
 
     def begin_round(self) -> None:
@@ -199,9 +204,10 @@ class SharedTrials(TrialLog):
             return Trial(dict(settings), "diverged", diverged_at=0)
         cell.work_on(part)
         try:
-            found = trial()
-            lease.check()
-            cell.unfinished.keep(found, lease.token)
+            with self._keeping(cell, part):
+                found = trial()
+                lease.check()
+                cell.unfinished.keep(found, lease.token)
             cell.unfinished.forget_tries(part)
         except LostLeaseError:
             cell.lose(part)

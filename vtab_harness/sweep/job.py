@@ -34,6 +34,7 @@ from vtab_harness.api.protocols import (
 from vtab_harness.api.records import Record, Scored
 from vtab_harness.api.tasks import Task
 from vtab_harness.backbones.loaded import load_backbone
+from vtab_harness.engine.checkpoints import Checkpoints
 from vtab_harness.engine.device import repeatable, resolve_device, resolve_precision, resolve_tf32
 from vtab_harness.engine.features import cached_features
 from vtab_harness.engine.memory import halving
@@ -345,7 +346,7 @@ class JobRun:
             cell.release()
 
     def _write(self, cell: Cell, record: Record, scored: Scored | None) -> None:
-        part = f"seed{record.seed}" if self._shared else WHOLE
+        part = self._part(record.seed)
         if part not in cell.held:
             return
         cell.held[part].check()
@@ -386,7 +387,7 @@ class JobRun:
                     joined = ResidentImages.join(inputs) if images else torch.cat(list(inputs))
                     together = Examples(joined, torch.cat(labels))
                 try:
-                    with item.timed("fit"):
+                    with item.timed("fit"), self._keeping(cell, self._part(seed)):
                         item.predictors[seed] = self._fit(cell, together, seed)
                 except FitDivergedError as error:
                     item.diverged_at[seed] = error.step
@@ -401,8 +402,9 @@ class JobRun:
                 cell.held[WHOLE].check()
                 cell.unfinished.keep(trial, token)
 
-            return self.protocol.search(self.bench, train, validation, classes, TrialLog(finished, keep))
-        log = SharedTrials(finished, cell)
+            with self._keeping(cell, WHOLE):
+                return self.protocol.search(self.bench, train, validation, classes, TrialLog(finished, keep))
+        log = SharedTrials(finished, cell, self._keeping)
         while True:
             log.begin_round()
             try:
@@ -429,8 +431,29 @@ class JobRun:
                 finished |= {trial_key(trial.settings): trial for trial in record.trials()}
         return finished
 
+    def _part(self, seed: int) -> str:
+        """Returns the part of a task to which the final training of a seed belongs."""
+        return f"seed{seed}" if self._shared else WHOLE
+
+    @contextmanager
+    def _keeping(self, cell: Cell, part: str) -> Iterator[None]:
+        """Has trainings keep their states within the context, and removes these once what came of them is kept."""
+        lease, unfinished = cell.held[part], cell.unfinished
+
+        def before() -> None:
+            lease.check()
+            unfinished.forget_tries(part)
+
+        checkpoints = self.bench.checkpoints = Checkpoints(unfinished.folder, before)
+        try:
+            yield
+            checkpoints.remove()
+        finally:
+            checkpoints.wait()
+            self.bench.checkpoints = None
+
     def _claim_seed(self, cell: Cell, seed: int) -> bool:
-        part = f"seed{seed}"
+        part = self._part(seed)
         if cell.claim(part) is None:
             return False
         if self.store.read(cell.item.of(seed)) is not None:
@@ -451,7 +474,7 @@ class JobRun:
             restored: Predictor = restore(self.bench, state, classes)
             return restored
         predictor = self.protocol.fit(self.bench, choice, together, classes, seed)
-        cell.held[f"seed{seed}" if self._shared else WHOLE].check()
+        cell.held[self._part(seed)].check()
         kept.keep_fitted(seed, choice, self.protocol.state(predictor))  # type: ignore[attr-defined]
         return predictor
 

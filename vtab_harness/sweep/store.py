@@ -326,21 +326,21 @@ class Unfinished:
 
     Args:
         root: The results folder.
-        folder: The task's own folder below it.
+        folder: The task's own folder below it; trainings keep their states there as well.
     """
 
     def __init__(self, root: Path, folder: Path) -> None:
         self._root = root
-        self._folder = folder
+        self.folder = folder
 
     def is_there(self) -> bool:
         """Whether anything is kept."""
-        return self._folder.exists()
+        return self.folder.exists()
 
     def trials(self) -> dict[str, Trial]:
         """Returns the finished trials by canonical settings; the torn last line of a killed run is ignored."""
         trials: dict[str, Trial] = {}
-        for path in sorted(self._folder.glob("trials*.jsonl")):
+        for path in sorted(self.folder.glob("trials*.jsonl")):
             for line in path.read_bytes().splitlines():
                 try:
                     trial = _TRIAL.decode(line)
@@ -357,9 +357,9 @@ class Unfinished:
             writer: Names a file that nobody else appends to: over NFS two who append overwrite each other.
         """
         with storage_errors(self._root, "keeping a trial"):
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
             # A leading newline ends the torn line that a killed run may have left.
-            with (self._folder / f"trials-{writer}.jsonl").open("a", encoding="utf-8") as file:
+            with (self.folder / f"trials-{writer}.jsonl").open("a", encoding="utf-8") as file:
                 file.write("\n" + json.dumps(msgspec.to_builtins(trial)) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
@@ -367,7 +367,7 @@ class Unfinished:
     def _weights(self, seed: int, choice: Trial) -> Path:
         # The choice is part of the name, so that weights of another choice are never taken for these.
         chosen = hashlib.sha256(trial_key(choice.settings).encode()).hexdigest()[:8]
-        return self._folder / f"seed{seed}-{chosen}.safetensors"
+        return self.folder / f"seed{seed}-{chosen}.safetensors"
 
     def fitted(self, seed: int, choice: Trial) -> dict[str, Tensor] | None:
         """Returns the weights that were trained for a seed with this choice, or None."""
@@ -389,7 +389,7 @@ class Unfinished:
     def tries(self, part: str) -> tuple[int, str]:
         """Returns how many processes ended while they worked on a part of the task, and what the last one was."""
         try:
-            found = _TRIES.decode((self._folder / f"tries-{part}.json").read_bytes())
+            found = _TRIES.decode((self.folder / f"tries-{part}.json").read_bytes())
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return 0, ""
         return found
@@ -399,16 +399,16 @@ class Unfinished:
         count, _ = self.tries(part)
         last = f"process {holder.pid} on {holder.host}, in {holder.phase!r}"
         with storage_errors(self._root, "counting a try"):
-            write_atomically(self._folder / f"tries-{part}.json", msgspec.json.encode((count + 1, last)))
+            write_atomically(self.folder / f"tries-{part}.json", msgspec.json.encode((count + 1, last)))
 
     def forget_tries(self, part: str) -> None:
         """Begins to count anew, because the part has made progress."""
-        (self._folder / f"tries-{part}.json").unlink(missing_ok=True)
+        (self.folder / f"tries-{part}.json").unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Removes everything, once all wanted seeds have records. The cell's lease must be held."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-        for parent in self._folder.parents:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        for parent in self.folder.parents:
             if parent == self._root:
                 break
             try:

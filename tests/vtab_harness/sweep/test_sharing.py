@@ -383,6 +383,27 @@ def test_request_to_stop_gives_everything_back(settings: SweepSettings) -> None:
     assert len(run_sweep(settings).records) == 4
 
 
+def test_training_that_was_left_goes_on_to_the_same_records(settings: SweepSettings, tmp_path: Path) -> None:
+    settings = replace(settings, tasks=TASKS[:1], set={**SHORT, "steps": (120,), "lr": (0.01,)})
+    apart = replace(settings, results=tmp_path / "apart")
+    run_sweep(apart)
+    steps: list[int] = []
+
+    def progress(phase: str, done: int, total: int) -> None:
+        if phase.startswith("final"):
+            steps.append(done)
+            stopping.request_stop()
+
+    for _ in range(3):
+        with stopping.stopping_on():
+            assert run_job(job_of(settings), progress).busy == TASKS[:1]
+    # A training that is stopped goes on where it was: it never reports the same step twice.
+    assert steps == [50, 100, 120]
+    assert run_sweep(settings).failures == ()
+    assert results_of(settings.results) == results_of(apart.results)
+    assert leftovers(settings.results) == []
+
+
 def test_sigterm_leaves_and_keeps(tmp_path: Path, cache: Path, small_backbone: str) -> None:
     command = [sys.executable, "-m", "vtab_harness", "run", "-b", small_backbone, "-t", "mini_digits"]
     long = ["--protocol", "finetune", "--set", "steps=100000", "--set", "batch_size=64"]
