@@ -299,9 +299,25 @@ def under_lease(
                     raise
 
 
-def is_held(folder: Path) -> bool:
-    """Whether there is a holder of this lease, or of any below it, alive or not."""
-    return any(folder.rglob("*.json"))
+def tidy(folder: Path, rest: Callable[[], None] = lambda: None) -> bool:
+    """Removes a lease whose holder is known to be dead, where the work itself is done and nobody would ask for it.
+
+    Args:
+        folder: The lease.
+        rest: Removes what else that holder may have left.
+
+    Returns:
+        Whether there is no lease any more.
+    """
+    if not folder.exists():
+        return True
+    with contextlib.suppress(StorageError):
+        lease = acquire(folder, this_process())
+        if lease is not None:
+            with lease:
+                rest()
+            return True
+    return False
 
 
 def holders(root: Path) -> list[tuple[Path, Holder]]:

@@ -15,7 +15,7 @@ import pytest
 
 from vtab_harness import leases
 from vtab_harness.api.errors import StorageError
-from vtab_harness.leases import LEASES, Lease, acquire, holders, is_held, this_process, wait_for
+from vtab_harness.leases import LEASES, Lease, acquire, holders, this_process, tidy, wait_for
 
 ME = this_process(backbone="timm:x", tasks=("a", "b"), protocol="linear")
 
@@ -101,7 +101,7 @@ def test_one_holder_and_nothing_left(place: Path, tmp_path: Path) -> None:
         assert lease.held()
         assert lease.before is None
         assert acquire(place, ME) is None
-        assert is_held(place.parent)
+        assert not tidy(place)
     assert not lease.held()
     assert list(tmp_path.iterdir()) == []
     with obtain(place):
@@ -237,6 +237,18 @@ def test_of_several_that_take_over_at_once_one_wins(place: Path, processes: list
         process.go_on()
     assert sorted(process.line() for process in processes) == ["False"] * 3 + ["True"]
     assert not old.held()
+
+
+def test_lease_of_a_dead_process_that_nobody_wants_is_tidied_away(place: Path, tmp_path: Path) -> None:
+    lease = obtain(place)
+    lease._written = msgspec.structs.replace(lease._written, pid=2**22 + 1)
+    lease._beat()
+    silence(lease)
+    called: list[bool] = []
+    assert tidy(place, lambda: called.append(place.exists()))
+    assert called == [True]
+    assert list(tmp_path.iterdir()) == []
+    assert tidy(place)
 
 
 def test_many_threads_count_without_losing_one(place: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from vtab_harness.api.identity import features_key
 from vtab_harness.engine.memory import halving
 from vtab_harness.engine.stream import batches
 from vtab_harness.engine.workbench import Workbench
-from vtab_harness.leases import LEASES, Lease, this_process, under_lease
+from vtab_harness.leases import LEASES, Lease, this_process, tidy, under_lease
 
 ROWS_AT_ONCE = 4096
 
@@ -102,11 +102,14 @@ def cached_features(bench: Workbench, images: Images, folder: Path) -> FeatureFi
     def waiting() -> None:
         bench.progress(f"features of {images.name}, which another process computes", 0, rows)
 
+    lease = folder / LEASES / path.stem
     try:
-        if not there():
+        if there():
+            tidy(lease)
+        else:
             folder.mkdir(parents=True, exist_ok=True)
             holder = this_process(device=str(bench.device), backbone=bench.backbone.spec)
-            under_lease(folder / LEASES / path.stem, holder, compute, waiting)
+            under_lease(lease, holder, compute, waiting)
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise StorageError(

@@ -27,7 +27,7 @@ from vtab_harness.api.labels import LabelRule
 from vtab_harness.formats.example_order import keys_fingerprint
 from vtab_harness.formats.json_file import read_json
 from vtab_harness.formats.progress import report
-from vtab_harness.leases import LEASES, Lease, LostLeaseError, this_process, under_lease
+from vtab_harness.leases import LEASES, Lease, LostLeaseError, this_process, tidy, under_lease
 from vtab_harness.prepared.choice import Choice, choose
 from vtab_harness.prepared.manifest import (
     ANNOTATIONS,
@@ -235,15 +235,17 @@ def prepare(
     base = prepared_folder(image_set, cache)
     choice = choose(image_set, roots, base, variant) if choice is None else choice
     found = find(image_set, choice, splits)
+    lease = base / LEASES / "prepare"
     if found is not None:
+        tidy(lease, lambda: _remove_partials(base))
         return found
 
-    def build(lease: Lease) -> PreparedSet:
+    def build(mine: Lease) -> PreparedSet:
         found = find(image_set, choice, splits)
         if found is None:
             if not choice.prepared_from_this:
-                _compare_content(image_set, choice, progress, lease)
-            _prepare_missing(image_set, choice, splits, progress, lease)
+                _compare_content(image_set, choice, progress, mine)
+            _prepare_missing(image_set, choice, splits, progress, mine)
             choice.remember()
             found = PreparedSet(image_set, choice.folder, splits)
         return found
@@ -253,7 +255,7 @@ def prepare(
 
     try:
         base.mkdir(parents=True, exist_ok=True)
-        return under_lease(base / LEASES / "prepare", this_process(), build, waiting)
+        return under_lease(lease, this_process(), build, waiting)
     except OSError as error:
         raise StorageError(
             f"The cache folder {base} cannot be written: {error}",
@@ -310,15 +312,19 @@ def _compare_content(image_set: ImageSet, choice: Choice, progress: Progress | N
 
 @contextmanager
 def _partial(choice: Choice, lease: Lease) -> Iterator[Path]:
-    # Of runs that were killed, or lost the lease.
-    for left in choice.base.glob(f"{_PARTIAL}*"):
-        shutil.rmtree(left, ignore_errors=True)
+    _remove_partials(choice.base)
     partial = choice.base / f"{_PARTIAL}-{lease.token}"
     try:
         partial.mkdir()
         yield partial
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _remove_partials(base: Path) -> None:
+    """Removes what runs left that were killed, or lost the lease. The lease must be held."""
+    for left in base.glob(f"{_PARTIAL}*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _while_held(lease: Lease, image_set: ImageSet, progress: Progress | None) -> Progress:

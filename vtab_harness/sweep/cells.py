@@ -7,17 +7,20 @@ protocol works on features, each trial and each seed where the network itself is
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from vtab_harness.api.errors import VtabError
+from vtab_harness.api.identity import Identity
 from vtab_harness.api.protocols import Trial, TrialLog, trial_key
-from vtab_harness.leases import LEASES, Holder, Lease, LostLeaseError, acquire, is_held
+from vtab_harness.engine.checkpoints import Checkpoints
+from vtab_harness.engine.stopping import stop_if_requested
+from vtab_harness.engine.workbench import Progress, Workbench
+from vtab_harness.leases import LEASES, Holder, Lease, LostLeaseError, acquire, tidy
 from vtab_harness.sweep.leases import cell_leases
-from vtab_harness.sweep.recording import Work
 from vtab_harness.sweep.store import UNFINISHED, Store, Unfinished
 
 WHOLE = "cell"
@@ -62,6 +65,26 @@ def forget_tries(results: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def listening(active: list[Lease], progress: Progress) -> Progress:
+    """Returns what all long work tells its progress: it passes it on, and ends the work where that is asked for.
+
+    Args:
+        active: The leases of what is being worked on.
+        progress: Told (phase, done, total).
+    """
+
+    def told(phase: str, done: int, total: int) -> None:
+        stop_if_requested()
+        for lease in active:
+            lease.tell(phase, done, total)
+        # Of several, the others are still worth going on.
+        if len(active) == 1 and active[0].lost:
+            raise LostLeaseError
+        progress(phase, done, total)
+
+    return told
+
+
 def rest(active: list[Lease]) -> None:
     """Has what was being worked on wait for its turn: a process that dies now does not die of it."""
     for lease in active:
@@ -73,8 +96,10 @@ def rest(active: list[Lease]) -> None:
 class Cell:
     """A cell that this process may work on.
 
+    It is given to protocols inside their `TrialLog`, and knows nothing of the data.
+
     Attributes:
-        item: The task on its way to its records; its seeds are those that this process makes.
+        identity: Of the first seed.
         store: Results folder.
         holder: This process.
         tries: Deaths of processes at one part, after which it is given up.
@@ -84,7 +109,7 @@ class Cell:
         busy: Leases that others hold.
     """
 
-    item: Work
+    identity: Identity
     store: Store
     holder: Holder
     tries: int
@@ -96,7 +121,7 @@ class Cell:
     @property
     def unfinished(self) -> Unfinished:
         """What interrupted runs and other processes kept."""
-        return self.store.unfinished(self.item.identity)
+        return self.store.unfinished(self.identity)
 
     def claim(self, part: str) -> Lease | None:
         """Takes the lease of a part, or takes note that it is busy.
@@ -104,7 +129,7 @@ class Cell:
         Raises:
             GivenUpError: Too many processes ended while they worked on it.
         """
-        folder = cell_leases(self.store.root, self.item.identity) / part
+        folder = cell_leases(self.store.root, self.identity) / part
         lease = obtain(self.store.root, folder, self.holder)
         if lease is None:
             self.busy.append(folder)
@@ -113,8 +138,8 @@ class Cell:
         if count >= self.tries:
             lease.release()
             raise GivenUpError(
-                f"Given up after {count} processes ended without a word at {self.item.task.name} ({part}): killed, out"
-                f" of memory, or a crash. The last was {last}.",
+                f"Given up after {count} processes ended without a word at {self.identity.task.name} ({part}): killed,"
+                f" out of memory, or a crash. The last was {last}.",
                 f"To try just what was given up again: {self.command}",
             )
         self.held[part] = lease
@@ -142,17 +167,51 @@ class Cell:
 
     def clear(self, seeds: tuple[int, ...]) -> None:
         """Removes what is kept of the cell, once all seeds have records and nobody works on it."""
-        if any(not self.store.path(self.item.of(seed)).exists() for seed in seeds):
-            return
-        folder = cell_leases(self.store.root, self.item.identity)
-        lease = self.held.get(WHOLE) or acquire(folder / WHOLE, self.holder)
-        if lease is None:
-            return
-        others = [other for other in folder.glob("*") if other.name != WHOLE and is_held(other)]
-        if not others and lease.held():
-            self.unfinished.clear()
-        if WHOLE not in self.held:
-            lease.release()
+        clear_finished(
+            self.store, [replace(self.identity, seed=seed) for seed in seeds], self.holder, self.held.get(WHOLE)
+        )
+
+
+def clear_finished(store: Store, seeds: Sequence[Identity], holder: Holder, lease: Lease | None = None) -> None:
+    """Removes what is kept of a cell, and the leases of those who died, once it has all records and nobody is at work.
+
+    Args:
+        store: Results folder.
+        seeds: All seeds of the cell that may still be wanted.
+        holder: This process.
+        lease: Of the whole cell, where it is held already.
+    """
+    unfinished, folder = store.unfinished(seeds[0]), cell_leases(store.root, seeds[0])
+    if not unfinished.is_there() and not folder.exists():
+        return
+    if any(not store.path(seed).exists() for seed in seeds):
+        return
+    mine = acquire(folder / WHOLE, holder) if lease is None else lease
+    if mine is None:
+        return
+    alone = all(tidy(part) for part in folder.glob("*") if part.name != WHOLE)
+    if alone and mine.held():
+        unfinished.clear()
+    if lease is None:
+        mine.release()
+
+
+@contextmanager
+def keeping_states(bench: Workbench, cell: Cell, part: str) -> Iterator[None]:
+    """Has trainings keep their states within the context, and removes these once what came of them is kept."""
+    lease, unfinished = cell.held[part], cell.unfinished
+
+    def before() -> None:
+        lease.check()
+        unfinished.forget_tries(part)
+
+    checkpoints = bench.checkpoints = Checkpoints(unfinished.folder, before)
+    try:
+        yield
+        checkpoints.remove()
+    finally:
+        checkpoints.wait()
+        bench.checkpoints = None
 
 
 class SharedTrials(TrialLog):
@@ -164,19 +223,17 @@ class SharedTrials(TrialLog):
     Args:
         finished: Trials that need not be run again.
         cell: Whose search it is.
-        keeping: Context in which a part is worked on, in which trainings keep their states.
+        bench: Told where trainings keep their states.
 
     Attributes:
         missing: How many were others' in this round.
         ran: How many were run here in this round.
     """
 
-    def __init__(
-        self, finished: dict[str, Trial], cell: Cell, keeping: Callable[[Cell, str], AbstractContextManager[None]]
-    ) -> None:
+    def __init__(self, finished: dict[str, Trial], cell: Cell, bench: Workbench) -> None:
         super().__init__(finished)
         self._cell = cell
-        self._keeping = keeping
+        self._bench = bench
         self.missing = self.ran = 0
 
     def begin_round(self) -> None:
@@ -204,7 +261,7 @@ class SharedTrials(TrialLog):
             return Trial(dict(settings), "diverged", diverged_at=0)
         cell.work_on(part)
         try:
-            with self._keeping(cell, part):
+            with keeping_states(self._bench, cell, part):
                 found = trial()
                 lease.check()
                 cell.unfinished.keep(found, lease.token)

@@ -34,19 +34,18 @@ from vtab_harness.api.protocols import (
 from vtab_harness.api.records import Record, Scored
 from vtab_harness.api.tasks import Task
 from vtab_harness.backbones.loaded import load_backbone
-from vtab_harness.engine.checkpoints import Checkpoints
 from vtab_harness.engine.device import repeatable, resolve_device, resolve_precision, resolve_tf32
 from vtab_harness.engine.features import cached_features
 from vtab_harness.engine.memory import halving
 from vtab_harness.engine.resident import ResidentImages
-from vtab_harness.engine.stopping import StoppedError, stop_if_requested
+from vtab_harness.engine.stopping import StoppedError
 from vtab_harness.engine.stream import batches
 from vtab_harness.engine.workbench import Progress, Workbench, no_progress
 from vtab_harness.leases import Lease, LostLeaseError, this_process
 from vtab_harness.prepared.certify import data_identity
 from vtab_harness.prepared.prepare_subsets import LearningSet, find_learning, prepare_learning, split_names
 from vtab_harness.protocols.settings import build_protocol, identity
-from vtab_harness.sweep.cells import WHOLE, Cell, SharedTrials, rest
+from vtab_harness.sweep.cells import WHOLE, Cell, SharedTrials, keeping_states, listening, rest
 from vtab_harness.sweep.recording import CountedImages, Recorder, Work
 from vtab_harness.sweep.sealed import SealedTest
 from vtab_harness.sweep.settings import SweepSettings
@@ -123,7 +122,7 @@ class JobRun:
         self.passed_over: list[Passed] = []
         self.failed: dict[str, Failed] = {}
         self.busy: dict[str, tuple[Path, ...]] = {}
-        self._listener = progress
+        self._cells: dict[str, Cell] = {}
         # The leases of what is being worked on.
         self._active: list[Lease] = []
         device = resolve_device(job.device or settings.device)
@@ -133,7 +132,7 @@ class JobRun:
             resolve_precision(settings.precision, device),
             device.type == "cuda" if settings.compile is None else settings.compile,
             settings.batch_size,
-            self._told,
+            listening(self._active, progress),
             resolve_tf32(settings.tf32, device),
             settings.micro_batch,
         )
@@ -204,46 +203,34 @@ class JobRun:
         """
         everything = self.all_work(self.prepare_data())
         work = self.open_work(everything)
-        cells = {item.task.name: self._cell(item) for item in everything}
-        for item in work:
-            cells[item.task.name].item = item
+        self._cells = {item.task.name: self._cell(item) for item in everything}
         if work:
             self.store.check_writable()
             with repeatable(self.bench.device, self.bench.tf32, self.settings.deterministic):
-                self._run([cells[item.task.name] for item in work])
+                self._run(work)
         complete = [item for item in everything if item.task.name not in {*self.failed, *self.busy}]
         for item in complete:
-            if cells[item.task.name].unfinished.is_there():
-                cells[item.task.name].clear(self.seeds)
+            self._cells[item.task.name].clear(self.seeds)
         return [self.store.path(item.of(seed)) for item in complete for seed in self.seeds]
 
     def _cell(self, item: Work) -> Cell:
         names = tuple(task.name for task in self.tasks)
         holder = this_process("", str(self.bench.device), self.spec, names, self.protocol.name)
         command = f"{self.settings.command} --retry"
-        return Cell(item, self.store, holder, self.settings.tries, command, self._active)
+        return Cell(item.identity, self.store, holder, self.settings.tries, command, self._active)
 
     @property
     def _shared(self) -> bool:
         """Whether several processes may work on one task: each trial and each seed is worth the road."""
         return self.protocol.consumes == "images" and not self.settings.overwrite
 
-    def _told(self, phase: str, done: int, total: int) -> None:
-        """Listens to all long work: passes on what it says, and ends it where that is asked for."""
-        stop_if_requested()
-        for lease in self._active:
-            lease.tell(phase, done, total)
-        # Of several, the others are still worth going on.
-        if len(self._active) == 1 and self._active[0].lost:
-            raise LostLeaseError
-        self._listener(phase, done, total)
-
     @contextmanager
-    def _own(self, cell: Cell) -> Iterator[None]:
+    def _own(self, item: Work) -> Iterator[Cell]:
         """What goes wrong with a task touches none of the others."""
-        name = cell.item.task.name
+        name = item.task.name
+        cell = self._cells[name]
         try:
-            yield
+            yield cell
         except LostLeaseError:
             for part in [part for part, lease in cell.held.items() if not lease.held()]:
                 cell.lose(part)
@@ -262,29 +249,29 @@ class JobRun:
         if name in self.failed or (cell.busy and not cell.held):
             cell.release()
 
-    def _run(self, cells: list[Cell]) -> None:
+    def _run(self, work: list[Work]) -> None:
         try:
-            self._run_cells(cells)
+            self._run_all(work)
         except StoppedError:
-            for cell in cells:
-                if cell.item.task.name not in self.failed and (self.settings.overwrite or not self._is_complete(cell)):
-                    self.busy[cell.item.task.name] = tuple(cell.busy)
+            for item in work:
+                name = item.task.name
+                if name not in self.failed and (self.settings.overwrite or not self._is_complete(item)):
+                    self.busy[name] = tuple(self._cells[name].busy)
         finally:
-            for cell in cells:
+            for cell in self._cells.values():
                 cell.release()
 
-    def _is_complete(self, cell: Cell) -> bool:
-        return all(self.store.path(cell.item.of(seed)).exists() for seed in self.seeds)
+    def _is_complete(self, item: Work) -> bool:
+        return all(self.store.path(item.of(seed)).exists() for seed in self.seeds)
 
-    def _run_cells(self, cells: list[Cell]) -> None:
+    def _run_all(self, work: list[Work]) -> None:
         recorder = Recorder(self.settings, self.bench, self.spec)
         # Taken for all before the first is begun, so that others turn to other jobs and not to the rest of this one.
-        mine = cells if self._shared else [cell for cell in cells if self._claim_whole(cell)]
+        mine = work if self._shared else [item for item in work if self._claim_whole(item)]
         inputs: list[Any] = []
         held: tuple[str, str] | None = None
-        for cell in mine:
-            item = cell.item
-            with self._own(cell):
+        for item in mine:
+            with self._own(item) as cell:
                 if not self._shared:
                     cell.work_on(WHOLE)
                 if item.learning.splits != held:
@@ -295,48 +282,45 @@ class JobRun:
                     inputs = self._inputs(item.learning)
                     held, loading = item.learning.splits, time.perf_counter() - start
                 item.seconds["inputs"] = loading
-                self._learn(cell, inputs)
+                self._learn(item, cell, inputs)
         del inputs
         rest(self._active)
-        self._test([cell for cell in mine if cell.held and cell.item.seeds], recorder)
+        self._test([item for item in mine if self._cells[item.task.name].held and item.seeds], recorder)
 
-    def _claim_whole(self, cell: Cell) -> bool:
+    def _claim_whole(self, item: Work) -> bool:
         """Takes the lease of a whole task, and drops the seeds that were finished meanwhile."""
-        claimed = False
-        with self._own(cell):
-            claimed = cell.claim(WHOLE) is not None
-            if claimed and not self.settings.overwrite:
-                cell.item.seeds[:] = [s for s in cell.item.seeds if self.store.read(cell.item.of(s)) is None]
-            if not cell.item.seeds:
-                cell.clear(self.seeds)
-                cell.release()
-                claimed = False
-        return claimed
+        with self._own(item) as cell:
+            if cell.claim(WHOLE) is None:
+                return False
+            if not self.settings.overwrite:
+                item.seeds[:] = [seed for seed in item.seeds if self.store.read(item.of(seed)) is None]
+            if item.seeds:
+                return True
+            cell.release()
+        return False
 
-    def _test(self, cells: list[Cell], recorder: Recorder) -> None:
+    def _test(self, work: list[Work], recorder: Recorder) -> None:
         """Predicts the test images for what was learned, and writes the records."""
-        if not cells:
+        if not work:
             return
         # The test split is the same for all of them.
-        searched = [cell.item.task for cell in cells if cell.item.search is not None]
-        sealed = SealedTest(cells[0].item.learning.prepared, searched)
-        self._active[:] = [lease for cell in cells for lease in cell.held.values()]
+        sealed = SealedTest(work[0].learning.prepared, [item.task for item in work if item.search is not None])
+        self._active[:] = [lease for item in work for lease in self._cells[item.task.name].held.values()]
         try:
-            predictions = self._predict([cell.item for cell in cells], sealed)
+            predictions = self._predict(work, sealed)
         except (KeyboardInterrupt, StorageError):
             raise
         except BaseException:
-            if len(cells) == 1:
-                with self._own(cells[0]):
+            if len(work) == 1:
+                with self._own(work[0]):
                     raise
             else:
                 # Found out which of them it is.
-                for cell in cells:
-                    self._test([cell], recorder)
+                for item in work:
+                    self._test([item], recorder)
             return
-        for cell in cells:
-            item = cell.item
-            with self._own(cell):
+        for item in work:
+            with self._own(item) as cell:
                 for seed in item.seeds:
                     predicted = predictions.get((item.task.name, seed))
                     scored = None if predicted is None else sealed.score(item.task.name, predicted)
@@ -363,15 +347,14 @@ class JobRun:
             return [cached_features(self.bench, part, folder).load(device) for part in images]
         return [*ResidentImages.load_all(images, self.bench.backbone.transform, self.bench.device)]
 
-    def _learn(self, cell: Cell, inputs: Sequence[Any]) -> None:
+    def _learn(self, item: Work, cell: Cell, inputs: Sequence[Any]) -> None:
         """Searches, fixes the choice, and trains the final classifiers of a task, as far as no other process does."""
-        item, device = cell.item, self.bench.device
-        rule, found = item.task.label, item.learning
+        rule, device, found = item.task.label, self.bench.device, item.learning
         labels = [torch.from_numpy(found.prepared.labels(split, rule)).to(device) for split in found.splits]
         train, validation = (Examples(i, label) for i, label in zip(inputs, labels, strict=True))
         try:
             with item.timed("search"):
-                item.search = self._search(cell, train, validation)
+                item.search = self._search(item, cell, train, validation)
             if item.search is None:
                 return
             item.trials = item.search.trials
@@ -379,7 +362,7 @@ class JobRun:
             item.trials = error.trials
         together: Examples[Any] | None = None
         for seed in list(item.seeds):
-            if self._shared and not self._claim_seed(cell, seed):
+            if self._shared and not self._claim_seed(item, cell, seed):
                 item.seeds.remove(seed)
             elif item.search is not None:
                 if together is None:
@@ -387,24 +370,24 @@ class JobRun:
                     joined = ResidentImages.join(inputs) if images else torch.cat(list(inputs))
                     together = Examples(joined, torch.cat(labels))
                 try:
-                    with item.timed("fit"), self._keeping(cell, self._part(seed)):
-                        item.predictors[seed] = self._fit(cell, together, seed)
+                    with item.timed("fit"), keeping_states(self.bench, cell, self._part(seed)):
+                        item.predictors[seed] = self._fit(item, cell, together, seed)
                 except FitDivergedError as error:
                     item.diverged_at[seed] = error.step
 
-    def _search(self, cell: Cell, train: Examples[Any], validation: Examples[Any]) -> Search | None:
+    def _search(self, item: Work, cell: Cell, train: Examples[Any], validation: Examples[Any]) -> Search | None:
         """Returns the finished search, or None where other processes still run some of its trials."""
-        classes, finished = cell.item.task.num_classes, self._finished_trials(cell)
+        classes, finished = item.task.num_classes, self._finished_trials(item, cell)
         if not self._shared:
-            token = cell.held[WHOLE].token
+            lease, unfinished = cell.held[WHOLE], cell.unfinished
 
             def keep(trial: Trial) -> None:
-                cell.held[WHOLE].check()
-                cell.unfinished.keep(trial, token)
+                lease.check()
+                unfinished.keep(trial, lease.token)
 
-            with self._keeping(cell, WHOLE):
+            with keeping_states(self.bench, cell, WHOLE):
                 return self.protocol.search(self.bench, train, validation, classes, TrialLog(finished, keep))
-        log = SharedTrials(finished, cell, self._keeping)
+        log = SharedTrials(finished, cell, self.bench)
         while True:
             log.begin_round()
             try:
@@ -419,9 +402,8 @@ class JobRun:
             if not log.ran:
                 return None
 
-    def _finished_trials(self, cell: Cell) -> dict[str, Trial]:
+    def _finished_trials(self, item: Work, cell: Cell) -> dict[str, Trial]:
         """Collects the trials that need not be run again: of an interrupted run, or in the record of another seed."""
-        item = cell.item
         if self.settings.overwrite:
             cell.unfinished.clear()
         finished = cell.unfinished.trials()
@@ -435,40 +417,23 @@ class JobRun:
         """Returns the part of a task to which the final training of a seed belongs."""
         return f"seed{seed}" if self._shared else WHOLE
 
-    @contextmanager
-    def _keeping(self, cell: Cell, part: str) -> Iterator[None]:
-        """Has trainings keep their states within the context, and removes these once what came of them is kept."""
-        lease, unfinished = cell.held[part], cell.unfinished
-
-        def before() -> None:
-            lease.check()
-            unfinished.forget_tries(part)
-
-        checkpoints = self.bench.checkpoints = Checkpoints(unfinished.folder, before)
-        try:
-            yield
-            checkpoints.remove()
-        finally:
-            checkpoints.wait()
-            self.bench.checkpoints = None
-
-    def _claim_seed(self, cell: Cell, seed: int) -> bool:
+    def _claim_seed(self, item: Work, cell: Cell, seed: int) -> bool:
         part = self._part(seed)
         if cell.claim(part) is None:
             return False
-        if self.store.read(cell.item.of(seed)) is not None:
+        if self.store.read(item.of(seed)) is not None:
             cell.release(part)
             return False
         cell.work_on(part)
         return True
 
-    def _fit(self, cell: Cell, together: Examples[Any], seed: int) -> Predictor:
-        item, kept = cell.item, cell.unfinished
+    def _fit(self, item: Work, cell: Cell, together: Examples[Any], seed: int) -> Predictor:
         assert item.search is not None
         classes, choice = item.task.num_classes, item.search.choice
         restore = getattr(self.protocol, "restore", None)
         if restore is None:
             return self.protocol.fit(self.bench, choice, together, classes, seed)
+        kept = cell.unfinished
         state = kept.fitted(seed, choice)
         if state is not None:
             restored: Predictor = restore(self.bench, state, classes)
