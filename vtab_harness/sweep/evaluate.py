@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import inspect
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import ParamSpec
 
 from vtab_harness import registry
-from vtab_harness.api.executors import Job, JobOutcome, Passed
+from vtab_harness.api.executors import JobOutcome, Passed
 from vtab_harness.api.records import Record
 from vtab_harness.api.settings import HELP, options_of
 from vtab_harness.backbones.loaded import one_sweep
-from vtab_harness.engine.stopping import stop_if_requested
 from vtab_harness.engine.workbench import Progress, no_progress
-from vtab_harness.leases import this_process
-from vtab_harness.sweep.cells import forget_tries, has_ended
+from vtab_harness.sweep.cells import forget_tries
 from vtab_harness.sweep.job import run_job
 from vtab_harness.sweep.plan import PlannedJob, make_jobs, plan
+from vtab_harness.sweep.rounds import until_done
 from vtab_harness.sweep.settings import RunSettings, SweepSettings
 from vtab_harness.sweep.store import Store, read_record
-
-LONGEST_PAUSE = 3.0
-"""Seconds between two looks at what others work on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +71,12 @@ def run_sweep(
     if settings.retry:
         forget_tries(settings.results)
     outcomes = []
-    for outcome in _until_done(jobs, lambda todo: runner.run(todo, work), settings.results, progress):
-        on_outcome(outcome)
-        outcomes.append(outcome)
-        if outcome.error is not None and settings.fail_fast:
-            break
+    with closing(until_done(jobs, lambda todo: runner.run(todo, work), settings.results, progress)) as arriving:
+        for outcome in arriving:
+            on_outcome(outcome)
+            outcomes.append(outcome)
+            if outcome.error is not None and settings.fail_fast:
+                break
     # In the order asked for, whatever the order of arrival.
     outcomes.sort(key=lambda outcome: place[outcome.job.backbone, outcome.job.tasks[0]])
     made = [(outcome.job.backbone, Path(path)) for outcome in outcomes for path in outcome.records]
@@ -90,56 +87,6 @@ def run_sweep(
         passed_over=tuple(passed for outcome in outcomes for passed in outcome.passed_over),
         specs=tuple(spec for spec, _ in made),
     )
-
-
-def _until_done(
-    jobs: Sequence[Job],
-    run: Callable[[Sequence[Job]], Iterator[JobOutcome]],
-    results: Path,
-    progress: Progress,
-) -> Iterator[JobOutcome]:
-    """Yields outcomes of jobs, and comes back to what others worked on after the rest, until nothing is left to do.
-
-    Raises:
-        StoppedError: The process was asked to leave.
-    """
-    busy: list[JobOutcome] = []
-    todo: Sequence[Job] = jobs
-    while todo:
-        for outcome in run(todo):
-            yield outcome
-            stop_if_requested()
-            if outcome.busy:
-                busy.append(outcome)
-        ready, busy = _come_back(busy, results, progress)
-        todo = [replace(outcome.job, tasks=outcome.busy) for outcome in ready]
-
-
-def _come_back(
-    busy: Sequence[JobOutcome], results: Path, progress: Progress
-) -> tuple[list[JobOutcome], list[JobOutcome]]:
-    """Waits until others are done with a job, or one of them has died.
-
-    Returns:
-        Jobs to be sent again, and those to wait for longer.
-    """
-    holder = this_process()
-    left = [set(outcome.waits_for) for outcome in busy]
-    pause = 0.1
-    while busy:
-        ready = []
-        for at, outcome in enumerate(busy):
-            ends = {path: has_ended(results, Path(path), holder) for path in left[at]}
-            left[at] = {path for path, ended in ends.items() if ended is None}
-            if not left[at] or False in ends.values():
-                ready.append(outcome)
-        if ready:
-            return ready, [outcome for outcome in busy if outcome not in ready]
-        stop_if_requested()
-        progress("waiting for other processes", 0, len(busy))
-        time.sleep(pause)
-        pause = min(1.5 * pause, LONGEST_PAUSE)
-    return [], []
 
 
 P = ParamSpec("P")

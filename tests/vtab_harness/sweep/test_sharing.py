@@ -33,39 +33,7 @@ TASKS = ("mini_count", "mini_distance")
 """Of one image set, with 8 and 6 classes."""
 SHORT = {"steps": (2, 3), "lr": (0.1, 0.01), "batch_size": 8}
 
-DRIVER = """
-import os, sys
-from pathlib import Path
-import vtab_harness
-from vtab_harness import leases
-from vtab_harness.engine import features
-from vtab_harness.protocols import finetune, linear
-from vtab_harness.sweep.store import Store
-
-log, results, cache, backbone, expires, *tasks = sys.argv[1:]
-leases.EXPIRES = float(expires)
-
-def noting(of, name, what):
-    real = getattr(of, name)
-    def call(*given, **named):
-        with open(log, "ab", buffering=0) as file:
-            file.write(f"{what(*given)}\\n".encode())
-        return real(*given, **named)
-    setattr(of, name, call)
-
-noting(finetune, "train", lambda bench, images, labels, classes, schedule, seed, phase, *rest: f"{phase} of {classes}")
-noting(features, "_append", lambda bench, images, *rest: f"features of {images.name}")
-noting(linear.Linear, "_trials", lambda self, train, validation, classes: f"linear of {classes}")
-noting(Store, "write", lambda self, record, scored: f"record {record.identity.digest}")
-common = dict(tasks=tasks, results=results, cache=cache, device="cpu")
-for given in (
-    dict(protocol="linear", set={"l2_count": 3}),
-    dict(protocol="finetune", set={"steps": (2, 3), "lr": (0.1, 0.01), "batch_size": 8}, seeds=2),
-):
-    done = vtab_harness.evaluate(backbone, **common, **given)
-    assert not done.failures, done.failures
-    print(len(done.records), flush=True)
-"""
+DRIVER = Path(__file__).with_name("driver.py")
 
 
 def results_of(folder: Path) -> dict[str, Any]:
@@ -99,7 +67,7 @@ def processes() -> Iterator[list["subprocess.Popen[str]"]]:
 def driver(folder: Path, cache: Path, backbone: str, expires: float = 60) -> "subprocess.Popen[str]":
     where = [str(folder / "log"), str(folder / "results"), str(cache), backbone, str(expires)]
     return subprocess.Popen(
-        [sys.executable, "-c", DRIVER, *where, *TASKS],
+        [sys.executable, str(DRIVER), *where, *TASKS],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -161,7 +129,7 @@ def job_of(settings: SweepSettings, *tasks: str) -> Job:
 def cell_of(settings: SweepSettings, task: str) -> Cell:
     run = JobRun(job_of(settings, task))
     (item,) = run.all_work(run.prepare_data())
-    return run._cell(item)
+    return run.running().cell(item)
 
 
 def elsewhere(lease: Lease, dead: bool = False) -> None:
