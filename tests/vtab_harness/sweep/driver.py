@@ -19,7 +19,7 @@ log, results, cache, backbone, expires, *tasks = sys.argv[1:]
 leases.EXPIRES = float(expires)
 checkpoints.SECONDS_BETWEEN = 0.2
 SHORT = {"steps": (2, 3), "lr": (0.1, 0.01), "batch_size": 8}
-LONG = {"steps": (20, 40), "lr": (0.1, 0.01), "batch_size": 16}
+LONG = {"steps": (1000, 2000), "lr": (0.1, 0.01), "batch_size": 16}
 
 
 def noting(of: Any, name: str, what: Callable[..., str]) -> None:
