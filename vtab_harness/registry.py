@@ -248,7 +248,7 @@ protocols: Registry[Callable[..., EvaluationProtocol]] = _registry(
 )
 producers: Registry[Producer] = _registry("producer", "producers", Producer)
 pretrainers: Registry[Pretrainer] = _registry("pretrainer", "pretrainers", Pretrainer)
-executors: Registry[Callable[[], Executor]] = _registry("executor", "executors", Executor, called=True)
+executors: Registry[Callable[..., Executor]] = _registry("executor", "executors", Executor, called=True)
 reports: Registry[Report] = _registry("report", "reports", Report)
 KINDS: dict[str, Registry[Any]] = {
     "backbones": backbones,

@@ -69,6 +69,7 @@ class JobOutcome:
         busy: Tasks that another process works on, or that were left because of a request to stop: to be come back to.
         waits_for: The leases that others hold of them, as paths.
         failed: Tasks that failed; empty where the job itself did.
+        elsewhere: Who does the job instead, or will; None where it was done here and now.
     """
 
     job: Job
@@ -79,6 +80,7 @@ class JobOutcome:
     busy: tuple[str, ...] = ()
     waits_for: tuple[str, ...] = ()
     failed: tuple[Failed, ...] = ()
+    elsewhere: str | None = None
 
 
 def outcome_of(job: Job, work: Callable[[Job], JobOutcome]) -> JobOutcome:
@@ -98,8 +100,14 @@ def outcome_of(job: Job, work: Callable[[Job], JobOutcome]) -> JobOutcome:
 class Executor(Protocol):
     """Runs jobs somewhere; finished outcomes arrive in any order.
 
-    One more member is optional: ``in_process: bool``, True where `run` calls the work itself, in the process and thread
-    that it was called in. The work then shows its progress, and need not be picklable.
+    Three more members are optional:
+
+    - ``in_process: bool``, True where `run` calls the work itself, in the process and thread that it was called in. The
+      work then shows its progress, and need not be picklable.
+    - ``settings``, an instance of a frozen dataclass whose fields are options (`vtab_harness.api.settings.option`). The
+      class then takes one as its only argument, None for the defaults.
+    - ``share(jobs) -> list[Job]``, which of a sweep's jobs are this process's. It is asked once, with all jobs, before
+      what is finished is left out; so that all who share a sweep divide the same list.
 
     Attributes:
         summary: One line for `vtab list executors`.

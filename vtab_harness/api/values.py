@@ -23,8 +23,12 @@ _LARGEST = 2**63
 """Whole numbers beyond are a slip; Python would not even print those of thousands of digits."""
 
 
-def parse_overrides(texts: list[str]) -> dict[str, str]:
+def parse_overrides(texts: list[str], option: str = "--set") -> dict[str, str]:
     """Splits ``key=value`` options.
+
+    Args:
+        texts: As given.
+        option: What they were given with, for messages.
 
     Raises:
         OptionError: One has no ``=``, or a key comes twice.
@@ -33,9 +37,9 @@ def parse_overrides(texts: list[str]) -> dict[str, str]:
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
-            raise OptionError(f"--set {text}: expected key=value.", "For instance --set steps=200.")
+            raise OptionError(f"{option} {text}: expected key=value.", f"For instance {option} steps=200.")
         if key.strip() in overrides:
-            raise OptionError(f"--set {key.strip()} is given twice.")
+            raise OptionError(f"{option} {key.strip()} is given twice.")
         overrides[key.strip()] = value.strip()
     return overrides
 

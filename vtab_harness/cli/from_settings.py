@@ -24,18 +24,15 @@ def with_options(*settings: type[Any], leave_out: Collection[str] = ()) -> Calla
         leave_out: Options that this command does not take.
     """
     options = [[f for f in options_of(one) if f.name not in leave_out] for one in settings]
-    made = [
-        _parameter(f, typing.get_type_hints(one)[f.name])
-        for one, its in zip(settings, options, strict=True)
-        for f in its
-    ]
+    hints = {name: hint for one in settings for name, hint in typing.get_type_hints(one).items()}
+    made = [_parameter(f, hints[f.name]) for its in options for f in its]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = list(inspect.signature(command, eval_str=True).parameters.values())[len(settings) :]
 
         @wraps(command)
         def run(**values: Any) -> None:
-            given = [{f.name: _given(f.name, values.pop(f.name)) for f in its} for its in options]
+            given = [{f.name: _given(f.name, values.pop(f.name), hints[f.name]) for f in its} for its in options]
             told = [{name: value for name, value in one.items() if value not in (None, [], {})} for one in given]
             command(*told, **values)
 
@@ -48,8 +45,8 @@ def with_options(*settings: type[Any], leave_out: Collection[str] = ()) -> Calla
     return decorate
 
 
-def _given(name: str, value: Any) -> Any:
-    return parse_overrides(value) if name == "set" and value else value
+def _given(name: str, value: Any, wanted: Any) -> Any:
+    return parse_overrides(value, flag(name)) if typing.get_origin(wanted) is Mapping and value else value
 
 
 def shown_default(f: Field[Any]) -> str:

@@ -6,12 +6,14 @@ import json
 import shlex
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from vtab_harness.cli.app import INTERRUPTED, app
+from vtab_harness.cli.executor_flags import ExecutorFlags, with_flags
 from vtab_harness.cli.from_settings import with_options
 from vtab_harness.sweep.settings import RunSettings
 
@@ -21,9 +23,10 @@ Study = Annotated[
 
 
 @app.command(epilog="Example: vtab run --backbone 'timm:resnet18?pretrained=false&input_size=64' --suite mini")
-@with_options(RunSettings)
+@with_options(RunSettings, ExecutorFlags)
 def run(
     given: dict[str, Any],
+    executor_flags: dict[str, Any],
     study: Study = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its estimate, and leave.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print records as JSON instead of a table.")] = False,
@@ -39,7 +42,8 @@ def run(
     from vtab_harness.sweep.study import read_study
 
     written = {} if study is None else read_study(study, RunSettings)
-    settings = SweepSettings(**merged(written, given), command=shlex.join(["vtab", *sys.argv[1:]]))
+    asked = merged(written, with_flags(given, executor_flags))
+    settings = SweepSettings(**asked, command=shlex.join(["vtab", *sys.argv[1:]]))
     tasks = settings.chosen_tasks()
     # Wrong names and settings are found before anything is loaded.
     built = build_protocol(settings.protocol, settings.set)
@@ -69,5 +73,9 @@ def run(
     else:
         tables.print_scores(evaluation.records, tasks, settings.suite, evaluation.specs)
         tables.print_failures(evaluation.failures, finished=len(evaluation.records))
+        for where, count in Counter(outcome.elsewhere for outcome in evaluation.elsewhere).items():
+            typer.echo(f"{count} jobs: {where}.")
+        if evaluation.shared:
+            typer.echo(f"{evaluation.shared} jobs are the part of other shards.")
     if evaluation.failures:
         raise typer.Exit(1)

@@ -15,7 +15,7 @@ from vtab_harness.sweep.settings import RunSettings, WatchSettings
 
 
 @app.command(epilog="Example: vtab watch runs/a --protocol knn --suite mini")
-@with_options(RunSettings, WatchSettings, leave_out=("backbones", "executor", "overwrite"))
+@with_options(RunSettings, WatchSettings, leave_out=("backbones", "executor", "executor_set", "overwrite"))
 def watch(given: dict[str, Any], given_here: dict[str, Any]) -> None:
     """Evaluate each checkpoint of a run once, the oldest first, until the run is finished.
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import ParamSpec
 
-from vtab_harness import registry
 from vtab_harness.api.executors import JobOutcome, Passed
 from vtab_harness.api.records import Record
 from vtab_harness.api.settings import HELP, options_of
@@ -33,12 +32,16 @@ class Evaluation:
         failures: Jobs that ended with an error; the others are not affected.
         passed_over: Records that are there and do not answer what was asked, with the difference.
         specs: For each record the spec by which its backbone was asked for.
+        elsewhere: Jobs that are done elsewhere; each says where.
+        shared: Number of jobs that are the part of other processes.
     """
 
     records: tuple[Record, ...]
     failures: tuple[JobOutcome, ...]
     passed_over: tuple[Passed, ...] = ()
     specs: tuple[str, ...] = ()
+    elsewhere: tuple[JobOutcome, ...] = ()
+    shared: int = 0
 
 
 @one_sweep()
@@ -61,9 +64,13 @@ def run_sweep(
         StoppedError: The process was asked to leave; what it has done is kept.
     """
     tasks = settings.chosen_tasks()
-    runner = registry.executors.get(settings.executor)()
+    runner = settings.make_executor()
     Store(settings.results).check_writable()
-    planned = plan(make_jobs(settings.required_backbones(), tasks, settings))
+    # An executor that is an object stays here; jobs travel.
+    settings = replace(settings, executor="local", executor_set={})
+    all_jobs = make_jobs(settings.required_backbones(), tasks, settings)
+    own = runner.share(all_jobs) if hasattr(runner, "share") else all_jobs
+    planned = plan(own)
     on_plan(planned)
     work = partial(run_job, progress=progress) if getattr(runner, "in_process", False) else run_job
     jobs = [item.job for item in planned]
@@ -86,6 +93,8 @@ def run_sweep(
         failures=tuple(outcome for outcome in outcomes if outcome.error is not None),
         passed_over=tuple(passed for outcome in outcomes for passed in outcome.passed_over),
         specs=tuple(spec for spec, _ in made),
+        elsewhere=tuple(outcome for outcome in outcomes if outcome.elsewhere is not None),
+        shared=len(all_jobs) - len(own),
     )
 
 

@@ -9,9 +9,11 @@ from typing import Any
 
 from vtab_harness import registry
 from vtab_harness.api.errors import OptionError
+from vtab_harness.api.executors import Executor
 from vtab_harness.api.settings import ResultSettings, Settings, argument, option, part_of
 from vtab_harness.api.tasks import Task
 from vtab_harness.api.train_examples import TrainExamples
+from vtab_harness.api.values import apply_overrides
 
 MOST_SEEDS = 1000
 """Of one command."""
@@ -35,7 +37,8 @@ class RunSettings(ResultSettings):
     results: Path = option(Path("results"), "Results folder.")
     cache: Path | None = option(None, "Folder for prepared data and features; by default the user's cache folder.")
     data: Sequence[Path] = option((), "Folder with data sets; may be repeated.")
-    executor: str = option("local", "Where the work runs: local, devices, or a plugin's.")
+    executor: str | Executor = option("local", "Where the work runs: local, devices, shard, or a plugin's.")
+    executor_set: Mapping[str, Any] = option({}, "Settings of the executor: key=value; may be repeated.")
     overwrite: bool = option(False, "Compute finished results again.", "--overwrite")
     tries: int = option(3, "Processes that may die at one piece of work before it is given up.", least=1)
     retry: bool = option(False, "Try again what was given up in the results folder.", "--retry")
@@ -48,7 +51,11 @@ class RunSettings(ResultSettings):
             OptionError: A value cannot be used; names the option.
         """
         object.__setattr__(self, "seeds", _seeds(self.seeds))
+        executor = self.executor
+        if callable(getattr(executor, "run", None)):
+            object.__setattr__(self, "executor", type(executor).__name__)
         ResultSettings.__post_init__(self)
+        object.__setattr__(self, "executor", executor)
 
     def chosen_tasks(self) -> list[Task]:
         """Returns the tasks, in order and without repetition.
@@ -68,6 +75,27 @@ class RunSettings(ResultSettings):
         if not self.backbones:
             raise OptionError("Give at least one --backbone.", "For instance --backbone timm:resnet50.a1_in1k.")
         return self.backbones
+
+    def make_executor(self) -> Executor:
+        """Returns what runs the jobs.
+
+        Raises:
+            UnknownNameError: There is no such executor.
+            OptionError: It has no such setting, or its value cannot be used.
+        """
+        if not isinstance(self.executor, str):
+            if self.executor_set:
+                raise OptionError("--executor-set: the executor is an object, and has its settings already.")
+            return self.executor
+        make = registry.executors.get(self.executor)
+        executor = make()
+        if not self.executor_set:
+            return executor
+        what = f"executor {self.executor!r}"
+        settings = getattr(executor, "settings", None)
+        if settings is None:
+            raise OptionError(f"The {what} has no setting {next(iter(self.executor_set))!r}.", "It has none at all.")
+        return make(apply_overrides(settings, self.executor_set, what))
 
     @property
     def learned(self) -> TrainExamples:
@@ -150,8 +178,13 @@ def merged(first: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         values.pop("tasks", None)
     elif "tasks" in over and "suite" not in over:
         values.pop("suite", None)
-    if "set" in first and "set" in over:
-        values["set"] = {**first["set"], **over["set"]}
+    if over.get("executor", first.get("executor")) != first.get("executor"):
+        # Those of another executor mean nothing to this one.
+        first = {name: value for name, value in first.items() if name != "executor_set"}
+        values = {**values, "executor_set": over.get("executor_set", {})}
+    for name in ("set", "executor_set"):
+        if name in first and name in over:
+            values[name] = {**first[name], **over[name]}
     return values
 
 

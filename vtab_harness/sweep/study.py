@@ -36,7 +36,7 @@ from vtab_harness.sweep.study_tables import (
 T = TypeVar("T")
 _COMMON = "pretrain_common"
 _TABLES = ("produce", _COMMON, "pretrain", "baseline", "evaluate")
-_WHERE = ("backbones", "results", "cache", "data", "executor", "overwrite")
+_WHERE = ("backbones", "results", "cache", "data", "executor", "executor_set", "overwrite")
 """Options of a whole study; an evaluation has the others to itself."""
 
 
@@ -154,19 +154,31 @@ def _read_options(where: str, content: Mapping[str, Any], settings: type[Any], p
     hints = typing.get_type_hints(settings)
     base = path.resolve().parent
     values = {}
-    for key, value in content.items():
+    for key, value in _with_executor(where, content).items():
         if key not in known:
             close = near_names(key, known)
             hint = f"Did you mean {' or '.join(close)}?" if close else f"It may have: {', '.join(known)}."
             raise OptionError(f"{where}: unknown key {key!r}.", hint)
         # These have readers of their own.
-        read = value if key in ("seeds", "train_examples") else read_value(f"{where}: {key}", value, hints[key])
+        own = key in ("seeds", "train_examples", "executor")
+        read = value if own else read_value(f"{where}: {key}", value, hints[key])
         if isinstance(read, Path):
             read = base / read
         elif isinstance(read, tuple):
             read = tuple(base / part if isinstance(part, Path) else part for part in read)
         values[key] = read
     return values
+
+
+def _with_executor(where: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Takes the table of an executor apart: its name, and its settings."""
+    executor = content.get("executor")
+    if not isinstance(executor, Mapping):
+        return dict(content)
+    if "name" not in executor:
+        raise OptionError(f"{where}: [executor] has no name.", 'For instance name = "devices".')
+    given = {key: value for key, value in executor.items() if key != "name"}
+    return {**content, "executor": executor["name"], "executor_set": {**given, **content.get("executor_set", {})}}
 
 
 def _plain(path: Path) -> Path:

@@ -110,7 +110,7 @@ def open_study(study: Study) -> Opened:
     for evaluation in study.evaluations:
         evaluation.chosen_tasks()
         build_protocol(evaluation.protocol, evaluation.set)
-        registry.executors.get(evaluation.executor)
+        evaluation.make_executor()
     return opened
 
 

@@ -33,7 +33,9 @@ micro_batch = 8
 results = "results"
 cache = "cache"
 data = ["data", "/more/data"]
-executor = "local"
+[executor]
+name = "devices"
+workers = 2
 [set]
 steps = 200
 lr = [0.1, 0.01]
@@ -111,7 +113,7 @@ def _run_study(folder: Path) -> None:
     for backbone in settings.required_backbones():
         spec.parse(backbone)
     make_jobs(settings.required_backbones(), tasks, settings)
-    registry.executors.get(settings.executor)
+    settings.make_executor()
 
 
 def _whole_study(folder: Path) -> None:
