@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import platform
+import signal
 import tempfile
 import threading
 import time
@@ -14,12 +16,13 @@ from pathlib import Path
 
 from vtab_harness.api.executors import Executor, Job, JobOutcome
 from vtab_harness.sweep.settings import SweepSettings
-from vtab_harness.testing.clauses import expect, expect_members, time_limit, working
+from vtab_harness.testing.clauses import expect, expect_members, expect_settings, time_limit, working
 
 PATIENCE = 10.0
 """Seconds that processes have for ending after their executor was stopped."""
 _ONCE = "Yield the outcome of every job, whatever became of it, once."
 _GUARD = "Call the work through vtab_harness.api.executors.outcome_of."
+_APART = "Do the other jobs in another process."
 _STOP = "Do the work between the outcomes, and end what was begun in a `finally` around the `yield`."
 
 
@@ -31,8 +34,10 @@ def check_executor(make_executor: Callable[[], Executor], *, timeout: float | No
       records, error and traceback as the work gave them.
     - Work that reports an error, raises an exception or leaves the program (`SystemExit`) ends its own job only.
     - With `in_process`, the work runs in the process and thread that `run` was called in, and need not be picklable.
-      Without, a job whose process dies gives an outcome with an error, and every other job gives one as well.
-    - After the generator is closed no further job is begun, and no process is left behind.
+      Without, a job whose process dies gives an outcome with an error, and every other job is done all the same.
+    - After the generator is closed, or has given all outcomes, no further job is begun, and no process is left behind:
+      also none whose job takes an hour and does not listen to SIGTERM.
+    - The settings, where it has some, are a frozen dataclass whose every field can be given as text.
 
     Args:
         make_executor: Called without arguments, as the registered class is.
@@ -46,6 +51,8 @@ def check_executor(make_executor: Callable[[], Executor], *, timeout: float | No
             executor = make_executor()
         what = f"The executor {type(executor).__name__}"
         expect_members(executor, Executor, what)
+        if hasattr(executor, "settings"):
+            expect_settings(executor.settings, what)
         in_process = getattr(executor, "in_process", False)
         expect(isinstance(in_process, bool), f"{what} has in_process={in_process!r}.", "Make it True or False.")
         expect(not _outcomes(executor, [], _mixed, what), f"{what} yields an outcome of no job.", _ONCE)
@@ -58,6 +65,8 @@ def check_executor(make_executor: Callable[[], Executor], *, timeout: float | No
         if not here:
             found = _outcomes(executor, _jobs(3), _dying, what)
             expect(found[1].error, f"{what} gives no error for a job whose process died.", _ONCE)
+            others = found[0].error is None and found[2].error is None
+            expect(others, f"{what} gives an error for jobs beside the one whose process died.", _APART)
 
 
 def _jobs(count: int, folder: str = "backbone") -> list[Job]:
@@ -122,13 +131,14 @@ def _check_in_process(executor: Executor, what: str) -> None:
 
 
 def _check_stopping(executor: Executor, what: str, before: Sequence[object]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        with _stopped_after_one(executor, _jobs(60, folder), _slow, what):
-            pass
-        left = _children_that_stay(before)
-        expect(not left, f"{what} leaves {len(left)} processes behind when it is stopped.", _STOP)
-        begun = len(list(Path(folder).iterdir()))
-        expect(begun < 60, f"{what} did all of 60 jobs, of which one was asked for.", _STOP)
+    for work in (_slow, _endless):
+        with tempfile.TemporaryDirectory() as folder:
+            with _stopped_after_one(executor, _jobs(60, folder), work, what):
+                pass
+            left = _workers_that_stay(Path(folder), before)
+            expect(not left, f"{what} leaves {len(left)} processes behind when it is stopped.", _STOP)
+            begun = len(list(Path(folder).iterdir()))
+            expect(begun < 60, f"{what} did all of 60 jobs, of which one was asked for.", _STOP)
 
 
 @contextmanager
@@ -144,18 +154,47 @@ def _stopped_after_one(
         running.close()  # type: ignore[attr-defined]
 
 
-def _children_that_stay(before: Sequence[object]) -> list[object]:
+def _workers_that_stay(folder: Path, before: Sequence[object]) -> list[object]:
+    """Returns processes that are still there after a while: children, and those that have left word in a folder."""
     end = time.monotonic() + PATIENCE
-    while left := [child for child in multiprocessing.active_children() if child not in before]:
-        if time.monotonic() > end:
-            break
+    while True:
+        children: list[object] = [child for child in multiprocessing.active_children() if child not in before]
+        left = children + [pid for pid in _workers(folder) if _runs(pid)]
+        if not left or time.monotonic() > end:
+            return left
         time.sleep(0.02)
-    return list(left)
+
+
+def _workers(folder: Path) -> set[int]:
+    """Returns the processes of this machine that have begun a job."""
+    words = [path.read_text(encoding="utf-8").split() for path in folder.iterdir()]
+    return {int(word[0]) for word in words if word[1:] == [platform.node()]} - {os.getpid()}
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    # A process that has ended and that nobody has waited for is no process any more.
+    status = Path(f"/proc/{pid}/stat")
+    return not (status.exists() and status.read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z")
 
 
 def _slow(job: Job) -> JobOutcome:
-    Path(job.backbone).touch()
+    Path(job.backbone).write_text(f"{os.getpid()} {platform.node()}", encoding="utf-8")
     time.sleep(0.2)
+    return JobOutcome(job)
+
+
+def _endless(job: Job) -> JobOutcome:
+    if job.backbone.rpartition("/")[2] == "0":
+        return _slow(job)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _slow(job)
+    time.sleep(3600)
     return JobOutcome(job)
 
 

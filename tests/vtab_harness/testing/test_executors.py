@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from vtab_harness.api.executors import Job, JobOutcome, outcome_of
-from vtab_harness.executors.devices import Devices
+from vtab_harness.executors.devices import Devices, DevicesSettings
 from vtab_harness.executors.local import Local
 from vtab_harness.testing import ContractError, check_executor, executors
 
@@ -27,7 +27,7 @@ def test_local_passes() -> None:
 
 
 def test_devices_passes() -> None:
-    check_executor(lambda: Devices(["cpu"]), timeout=120)
+    check_executor(lambda: Devices(DevicesSettings(devices=("cpu",))), timeout=120)
 
 
 class Base:
