@@ -59,6 +59,7 @@ NAMES: dict[str, dict[str, str]] = {
     "executors": {
         "local": "vtab_harness.executors.local:Local",
         "devices": "vtab_harness.executors.devices:Devices",
+        "ray": "vtab_harness.executors.ray:Ray",
         "shard": "vtab_harness.executors.shard:Shard",
     },
     "reports": {},

@@ -12,6 +12,7 @@ from typing import Any
 
 from vtab_harness import registry
 from vtab_harness.api.executors import Job, JobOutcome, outcome_of
+from vtab_harness.engine.stopping import StoppedError, stop_if_requested
 from vtab_harness.registry import Entry
 
 Work = Callable[[Job], JobOutcome]
@@ -78,7 +79,12 @@ def threads_for(workers: int, among: int | None = None) -> int:
 
 def do(job: Job, work: Work, **changes: Any) -> JobOutcome:
     """Does a job with changes that only the place where it runs needs; the outcome can be sent, and holds the job."""
-    outcome = outcome_of(job, lambda job: replace(work(replace(job, **changes)), job=job))
+    try:
+        stop_if_requested()
+        outcome = outcome_of(job, lambda job: replace(work(replace(job, **changes)), job=job))
+    except StoppedError:
+        # Whoever sent it comes back to it.
+        return JobOutcome(job, busy=job.tasks)
     try:
         pickle.dumps(outcome)
     # Whatever pickling raises on what a plugin's work returns.

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
 from vtab_harness.api.executors import Job, JobOutcome
-from vtab_harness.engine.stopping import StoppedError, request_stop, stop_requested
+from vtab_harness.engine.stopping import request_stop, stop_requested
 from vtab_harness.executors.beginning import Beginning, do, thread_variables
 
 GRACE = 3.0
@@ -142,11 +142,7 @@ def _serve(connection: Connection, device: str, beginning: Beginning, parent: in
             return
         # SIGTERM ends a worker at once, unless it has something to save.
         signal.signal(signal.SIGTERM, request_stop)
-        try:
-            outcome = do(job, work, device=device)
-        except StoppedError:
-            return
-        connection.send(outcome)
+        connection.send(do(job, work, device=device))
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 

@@ -166,6 +166,33 @@ class Fragile(Base):
                 pool.shutdown(cancel_futures=True)
 
 
+class Patient(Base):
+    """Begins a job ahead, and when it is stopped waits for it, however long it takes."""
+
+    in_process = False
+
+    def run(self, jobs: Sequence[Job], work: Work) -> Outcomes:
+        begun = [_begun(job, work) for job in jobs[:2]]
+        try:
+            for number, job in enumerate(jobs):
+                try:
+                    yield begun[number][1].recv()
+                except EOFError:
+                    yield JobOutcome(job, error="lost")
+                begun += [_begun(following, work) for following in jobs[number + 2 : number + 3]]
+        finally:
+            for process, _ in begun:
+                process.join()
+
+
+def _begun(job: Job, work: Work) -> tuple[Any, Any]:
+    receiver, sender = FORK.Pipe(duplex=False)
+    process = FORK.Process(target=lambda: sender.send(outcome_of(job, work)))
+    process.start()
+    sender.close()
+    return process, receiver
+
+
 class Never(Base):
     def run(self, jobs: Sequence[Job], work: Work) -> Outcomes:
         while jobs:
@@ -193,6 +220,7 @@ class Never(Base):
         (Threaded, "says in_process, and does the work elsewhere"),
         (Lingering, "leaves 2 processes behind when it is stopped"),
         (Fragile, r"run\(\) raised BrokenProcessPool"),
+        (Patient, r"takes \d+ s to stop, while a job goes on"),
     ],
 )
 def test_a_wrong_executor_is_found(monkeypatch: pytest.MonkeyPatch, executor: type[Base], message: str) -> None:
