@@ -60,6 +60,7 @@ NAMES: dict[str, dict[str, str]] = {
         "local": "vtab_harness.executors.local:Local",
         "devices": "vtab_harness.executors.devices:Devices",
         "ray": "vtab_harness.executors.ray:Ray",
+        "slurm": "vtab_harness.executors.slurm:Slurm",
         "shard": "vtab_harness.executors.shard:Shard",
     },
     "reports": {},

@@ -14,12 +14,11 @@ from typing import Any
 
 from vtab_harness.api.errors import OptionError, StorageError, VtabError
 from vtab_harness.api.executors import Job, JobOutcome
-from vtab_harness.api.settings import option
-from vtab_harness.api.values import read_fields
+from vtab_harness.api.settings import Settings, option
 from vtab_harness.engine.stopping import request_stop, stop_if_requested
 from vtab_harness.executors.beginning import Beginning, do, with_full_paths
+from vtab_harness.executors.nodes import code, refuse_other_code
 from vtab_harness.executors.tries import Waiting
-from vtab_harness.sweep.environment import commit, versions
 
 _ANSWER = 5.0
 """Seconds within which an address has to answer."""
@@ -32,18 +31,18 @@ _OBJECT_STORE = 100 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RaySettings:
+class RaySettings(Settings):
     """Which cluster, and what a job takes of it."""
 
     address: str = option(
         "auto", "auto: the cluster of this machine or of RAY_ADDRESS; local: one for this command; host:port, ray://..."
     )
     gpus_per_job: float | None = option(
-        None, "GPUs of a job, 0.25 for four on one; by default 1 where there are any and --device is not cpu."
+        None, "GPUs of a job, 0.25 for four on one; by default 1 where there are any and --device is not cpu.", least=0
     )
-    cpus_per_job: int = option(1, "CPUs of a job, and so its threads.")
+    cpus_per_job: int = option(1, "CPUs of a job, and so its threads.", least=1)
     workers: int | None = option(
-        None, "Processes in all; by default as many as fit. A cluster that grows needs to be told."
+        None, "Processes in all; by default as many as fit. A cluster that grows needs to be told.", least=1
     )
     node_cache: Path | None = option(
         None, "Folder on each node for prepared data and features, where --cache is not shared: each prepares its own."
@@ -55,15 +54,10 @@ class RaySettings:
         Raises:
             OptionError: A value cannot be used; names the option.
         """
-        read_fields(self)
-        if self.gpus_per_job is not None and not 0 <= self.gpus_per_job <= 64:
-            raise OptionError(f"--gpus-per-job {self.gpus_per_job}: must be from 0 to 64.")
-        if (self.gpus_per_job or 0) > 1 and self.gpus_per_job != int(self.gpus_per_job or 0):
-            raise OptionError(f"--gpus-per-job {self.gpus_per_job}: above 1 it must be a whole number.")
-        for name in ("cpus_per_job", "workers"):
-            value = getattr(self, name)
-            if value is not None and not 1 <= value <= 100_000:
-                raise OptionError(f"--{name.replace('_', '-')} {value}: must be 1 or more.")
+        Settings.__post_init__(self)
+        gpus = self.gpus_per_job or 0
+        if gpus > 1 and gpus != int(gpus):
+            raise OptionError(f"--gpus-per-job {gpus}: above 1 it must be a whole number.")
         if self.node_cache is not None and not self.node_cache.is_absolute():
             raise OptionError(f"--node-cache {self.node_cache}: must be a full path, the same on every node.")
 
@@ -83,10 +77,6 @@ class _Node:
     missing: tuple[str, ...]
 
 
-def _code() -> dict[str, str]:
-    return {**versions(), "commit": commit() or "none"}
-
-
 class _Remote:
     """Lives in a process of a node."""
 
@@ -97,7 +87,7 @@ class _Remote:
     def look(self, folders: Sequence[str]) -> _Node:
         """Says what is here, before anything is read that another version may not understand."""
         missing = tuple(folder for folder in folders if not Path(folder).exists())
-        return _Node(platform.node(), _code(), missing)
+        return _Node(platform.node(), code(), missing)
 
     def do(self, job: Job, device: str | None) -> JobOutcome:
         """Does a job."""
@@ -173,7 +163,7 @@ class _Pool:
         self._waiting = Waiting(jobs)
         self._workers: list[_Worker] = []
         self._failed_starts = 0
-        self._here = _code()
+        self._here = code()
         self._gpus = self._gpus_per_job()
         # Sent once; every worker has it from there.
         self._beginning = ray.put(beginning)
@@ -276,12 +266,7 @@ class _Pool:
             VtabError: It has other versions, or another commit.
             StorageError: It does not see a folder.
         """
-        other = [f"{n} {v}, not {self._here.get(n)}" for n, v in node.code.items() if v != self._here.get(n)]
-        if other:
-            raise VtabError(
-                f"The node {node.name} differs from this machine: {'; '.join(other)}.",
-                "Results would not be comparable: install the same on every node.",
-            )
+        refuse_other_code(node.name, node.code, self._here)
         if node.missing:
             raise StorageError(
                 f"The node {node.name} does not see {', '.join(node.missing)}.",

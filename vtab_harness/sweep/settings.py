@@ -37,7 +37,7 @@ class RunSettings(ResultSettings):
     results: Path = option(Path("results"), "Results folder.")
     cache: Path | None = option(None, "Folder for prepared data and features; by default the user's cache folder.")
     data: Sequence[Path] = option((), "Folder with data sets; may be repeated.")
-    executor: str | Executor = option("local", "Where the work runs: local, devices, ray, shard, or a plugin's.")
+    executor: str | Executor = option("local", "Where the work runs: local, devices, ray, slurm, shard, or a plugin's.")
     executor_set: Mapping[str, Any] = option({}, "Settings of the executor: key=value; may be repeated.")
     overwrite: bool = option(False, "Compute finished results again.", "--overwrite")
     tries: int = option(3, "Processes that may die at one piece of work before it is given up.", least=1)
