@@ -277,7 +277,7 @@ def of_kind(kind: str) -> Registry[Any]:
 def register(kind: str, name: str, found: object) -> None:
     """Makes a task, protocol and so on known by name to this process, as a plugin does to all.
 
-    Sweeps find it where they run in this process. The executor ``devices`` tells its processes of what is registered as
+    Sweeps find it where they run in this process. An executor tells its processes of what is registered as
     ``module:attribute``; an object in memory is a clear error there. For lasting use announce it in a plugin.
 
     Args:

@@ -149,7 +149,8 @@ def _serve(connection: Connection, device: str, beginning: Beginning, parent: in
 def _end_with(parent: int) -> None:
     """Ends this process when its parent ends, whatever ends it."""
     if sys.platform == "linux":
-        # By the kernel, so that it needs nothing of a process that hangs or is stopped.
+        # By the kernel, so that it needs nothing of a process that hangs or is stopped. It counts the thread that began
+        # this process as the parent, which is the one that runs the sweep.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
