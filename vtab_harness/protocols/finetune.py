@@ -1,17 +1,21 @@
-"""`finetune`: every parameter trained, with the lightweight hyperparameter sweep of VTAB."""
+"""`finetune`: every parameter trained, with the lightweight hyperparameter sweep of VTAB.
+
+Importing it imports no torch: a plan asks every protocol for its settings only, and torch takes seconds.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
-from torch import Tensor
-
-from vtab_harness.api.bench import Bench
 from vtab_harness.api.protocols import FitDivergedError, ImageExamples, Search, Trial, TrialLog
-from vtab_harness.engine.training import Classifier, Schedule, Training, train, validate
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vtab_harness.api.bench import Bench
+    from vtab_harness.engine.training import Classifier, Training
 
 CURVE_POINTS = 100
 
@@ -86,12 +90,13 @@ class FineTunePredictor:
         self._bench = bench
         self.classifier = classifier
 
-    @torch.inference_mode()
     def __call__(self, inputs: Tensor) -> Tensor:
         """Returns scores (B, classes), float32, for transformed images (B, 3, H, W)."""
-        with self._bench.autocast():
+        import torch
+
+        with torch.inference_mode(), self._bench.autocast():
             scores: Tensor = self.classifier(inputs)
-        return scores.float()
+            return scores.float()
 
 
 class FineTune:
@@ -123,6 +128,8 @@ class FineTune:
         seed: int,
         phase: str,
     ) -> Training:
+        from vtab_harness.engine.training import Schedule, train
+
         s = self.settings
         schedule = Schedule(
             steps=setting["steps"],
@@ -147,6 +154,7 @@ class FineTune:
         log: TrialLog,
     ) -> Search:
         """Trains once for every setting and scores it on the validation examples."""
+        from vtab_harness.engine.training import validate
 
         def trial(setting: Mapping[str, Any]) -> Trial:
             phase = f"search lr={setting['lr']:g} steps={setting['steps']}"
@@ -180,6 +188,8 @@ class FineTune:
 
     def restore(self, bench: Bench, state: Mapping[str, Tensor], num_classes: int) -> FineTunePredictor:
         """Rebuilds a predictor that an interrupted run had already trained."""
+        from vtab_harness.engine.training import Classifier
+
         classifier = Classifier(bench.trainable_copy(), bench.backbone.feature_size, num_classes)
         classifier.load_state_dict(state)
         return FineTunePredictor(bench, classifier.to(bench.device).eval())

@@ -1,4 +1,7 @@
-"""The nearest-neighbour protocol: weighted cosine k-NN on frozen features, with nothing trained."""
+"""The nearest-neighbour protocol: weighted cosine k-NN on frozen features, with nothing trained.
+
+Importing it imports no torch: a plan asks every protocol for its settings only, and torch takes seconds.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-import torch
-from torch import Tensor
-
 from vtab_harness.api.errors import OptionError
 from vtab_harness.api.protocols import FeatureExamples, FitDivergedError, Search, Trial, TrialLog
-from vtab_harness.engine.neighbours import CHUNK, nearest, unit, votes
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from vtab_harness.api.bench import Bench
 
 # Added to the votes of every class, as a class without any vote would cost an infinite loss.
@@ -33,7 +34,7 @@ class NeighbourSettings:
 
     k: tuple[int, ...] = (1, 5, 10, 20, 50, 100, 200)
     temperature: tuple[float, ...] = (0.02, 0.07, 0.2, 1.0)
-    chunk: int = CHUNK
+    chunk: int = 1024
 
     def __post_init__(self) -> None:
         if not self.k or min(self.k) < 1:
@@ -66,6 +67,8 @@ class NeighbourPredictor:
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Returns vote sums, float32 (B, C), of features, float32 (B, D)."""
+        from vtab_harness.engine.neighbours import nearest, unit, votes
+
         similarities, rows = nearest(self.bank, unit(inputs), self.k, self.chunk)
         return votes(similarities, self.labels[rows], self.num_classes, self.temperature)
 
@@ -96,6 +99,10 @@ class NearestNeighbours:
         Raises:
             OptionError: Every k is above the number of training examples.
         """
+        import torch
+
+        from vtab_harness.engine.neighbours import nearest, unit, votes
+
         grid = [settings for settings in self.grid() if settings["k"] <= len(train)]
         if not grid:
             raise OptionError(f"knn: every k of {self.settings.k} is above the {len(train)} training examples")
@@ -130,6 +137,10 @@ class NearestNeighbours:
         Raises:
             FitDivergedError: The features are not finite.
         """
+        import torch
+
+        from vtab_harness.engine.neighbours import unit
+
         if not bool(torch.isfinite(examples.inputs).all()):
             raise FitDivergedError(0)
         return NeighbourPredictor(

@@ -1,4 +1,7 @@
-"""The linear protocol: multinomial logistic regression on frozen features, its L2 strength chosen on validation."""
+"""The linear protocol: multinomial logistic regression on frozen features, its L2 strength chosen on validation.
+
+Importing it imports no torch: a plan asks every protocol for its settings only, and torch takes seconds.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-import torch
-from torch import Tensor
-from torch.nn import functional
-
 from vtab_harness.api.errors import OptionError
 from vtab_harness.api.protocols import FeatureExamples, FitDivergedError, Search, Trial, TrialLog
-from vtab_harness.engine import logistic
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from vtab_harness.api.bench import Bench
+    from vtab_harness.engine.logistic import LogisticPath
 
 _MOST_STRENGTHS = 10_000
 """They are solved as one problem, whose memory grows with their number."""
@@ -78,6 +79,8 @@ class Standardiser:
     @classmethod
     def learn(cls, features: Tensor, enabled: bool) -> Self:
         """Learns from features (N, D); the identity where not enabled."""
+        import torch
+
         if not enabled:
             return cls(torch.zeros_like(features[0]), torch.ones_like(features[0]))
         # The variance of a constant may come out as a rounding error instead of 0; its range cannot.
@@ -101,7 +104,7 @@ class LinearPredictor:
     """
 
     standardiser: Standardiser
-    path: logistic.LogisticPath
+    path: LogisticPath
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Returns logits, float32 (B, C), of features, float32 (B, D)."""
@@ -142,6 +145,9 @@ class Linear:
 
     def _trials(self, train: FeatureExamples, validation: FeatureExamples, num_classes: int) -> list[Trial]:
         """Returns the trials of the whole grid."""
+        import torch
+        from torch.nn import functional
+
         grid = self.grid()
         if not bool(torch.isfinite(train.inputs).all() and torch.isfinite(validation.inputs).all()):
             return [Trial(settings, "diverged", diverged_at=0) for settings in grid]
@@ -166,8 +172,10 @@ class Linear:
 
     def _solve(
         self, features: Tensor, labels: Tensor, num_classes: int, strengths: Sequence[float]
-    ) -> logistic.LogisticPath:
+    ) -> LogisticPath:
         """Calls the solver with this protocol's settings."""
+        from vtab_harness.engine import logistic
+
         return logistic.solve(
             features,
             labels,
@@ -185,6 +193,8 @@ class Linear:
         Raises:
             FitDivergedError: The features are not finite.
         """
+        import torch
+
         if not bool(torch.isfinite(examples.inputs).all()):
             raise FitDivergedError(0)
         standardiser = Standardiser.learn(examples.inputs, self.settings.standardise)
