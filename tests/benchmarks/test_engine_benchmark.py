@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from vtab_harness.api.data import Pixels
 from vtab_harness.backbones.spec import load
-from vtab_harness.engine.device import resolve_device, resolve_precision
+from vtab_harness.engine.device import resolve_device
 from vtab_harness.engine.features import cached_features
 from vtab_harness.engine.resident import ResidentImages
 from vtab_harness.engine.training import Classifier, Schedule, train
@@ -66,7 +66,7 @@ class DiskImages(MemoryImages):
 
 def make_bench(spec: str, batch_size: int) -> Workbench:
     device = resolve_device("auto")
-    return Workbench(load(spec), device, resolve_precision("auto", device), False, batch_size)
+    return Workbench(load(spec), device, "bf16" if device.type == "cuda" else "fp32", False, batch_size)
 
 
 def seconds(run: Callable[[], object], device: torch.device) -> float:

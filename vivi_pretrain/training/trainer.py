@@ -88,7 +88,7 @@ class Trainer:
     ) -> None:
         self._settings, self._data, self._folder, self._ranks, self._stop = settings, data, folder, ranks, stop
         self._preset = preset
-        self._precision = resolve_precision(settings.precision, ranks.device)
+        self._precision = resolve_precision(settings.precision, ranks.device.type)
         torch.manual_seed(settings.seed)
         self._built = build_model(settings, data.num_classes)
         self._model = self._built.model.to(ranks.device).to(memory_format=torch.channels_last).train()

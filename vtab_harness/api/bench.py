@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,6 +11,14 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from vtab_harness.api.backbones import Backbone
+
+
+Progress = Callable[[str, int, int], None]
+"""Told (phase, done, total)."""
+
+
+def no_progress(phase: str, done: int, total: int) -> None:
+    """Reports to nobody."""
 
 
 class TrainingImages(Protocol):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,15 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from vtab_harness.api.backbones import Backbone
+from vtab_harness.api.bench import Progress, no_progress
 from vtab_harness.api.identity import Numerics
 from vtab_harness.engine.checkpoints import Checkpoints
 from vtab_harness.engine.device import Precision, autocast
-
-Progress = Callable[[str, int, int], None]
-
-
-def no_progress(phase: str, done: int, total: int) -> None:
-    """Reports to nobody."""
 
 
 @dataclass(slots=True)

@@ -170,9 +170,7 @@ class Linear:
             for i, settings in enumerate(grid)
         ]
 
-    def _solve(
-        self, features: Tensor, labels: Tensor, num_classes: int, strengths: Sequence[float]
-    ) -> LogisticPath:
+    def _solve(self, features: Tensor, labels: Tensor, num_classes: int, strengths: Sequence[float]) -> LogisticPath:
         """Calls the solver with this protocol's settings."""
         from vtab_harness.engine import logistic
 

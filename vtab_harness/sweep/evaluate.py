@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import ParamSpec
 
+from vtab_harness.api.bench import Progress, no_progress
 from vtab_harness.api.executors import JobOutcome, Passed
 from vtab_harness.api.records import Record
 from vtab_harness.api.settings import HELP, options_of
 from vtab_harness.backbones.loaded import one_sweep
-from vtab_harness.engine.workbench import Progress, no_progress
 from vtab_harness.sweep.cells import forget_tries
 from vtab_harness.sweep.job import run_job
 from vtab_harness.sweep.plan import PlannedJob, make_jobs, plan

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vtab_harness import registry
+from vtab_harness.api.bench import Progress, no_progress
 from vtab_harness.api.executors import Failed, Job, JobOutcome, Passed
 from vtab_harness.api.identity import Identity, LabelsIdentity, TaskIdentity
 from vtab_harness.api.protocols import EvaluationProtocol
@@ -14,7 +15,7 @@ from vtab_harness.api.tasks import Task
 from vtab_harness.backbones.loaded import load_backbone
 from vtab_harness.engine.device import resolve_device, resolve_precision, resolve_tf32
 from vtab_harness.engine.stopping import StoppedError
-from vtab_harness.engine.workbench import Progress, Workbench, no_progress
+from vtab_harness.engine.workbench import Workbench
 from vtab_harness.leases import Lease
 from vtab_harness.prepared.certify import data_identity
 from vtab_harness.prepared.prepare_subsets import LearningSet, find_learning, prepare_learning, split_names
@@ -96,11 +97,11 @@ class JobRun:
         self.bench = Workbench(
             load_backbone(job.backbone),
             device,
-            resolve_precision(settings.precision, device),
+            resolve_precision(settings.precision, device.type),
             device.type == "cuda" if settings.compile is None else settings.compile,
             settings.batch_size,
             listening(self._active, progress),
-            resolve_tf32(settings.tf32, device),
+            resolve_tf32(settings.tf32, device.type),
             settings.micro_batch,
         )
         # Taken now: memory that runs out may make batches smaller, where that changes no result.

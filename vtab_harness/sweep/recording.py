@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from vtab_harness.api.data import Images, Pixels
 from vtab_harness.api.identity import Identity
@@ -22,10 +23,12 @@ from vtab_harness.api.records import (
 )
 from vtab_harness.api.settings import ResultSettings
 from vtab_harness.api.tasks import Task
-from vtab_harness.engine.workbench import Workbench
 from vtab_harness.prepared.prepare_subsets import LearningSet
 from vtab_harness.sweep.environment import commit, describe
 from vtab_harness.sweep.settings import SweepSettings
+
+if TYPE_CHECKING:
+    from vtab_harness.engine.workbench import Workbench
 
 
 @dataclass(slots=True)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from vtab_harness.api.bench import Progress
 from vtab_harness.api.executors import Job, JobOutcome
 from vtab_harness.engine.stopping import stop_if_requested
-from vtab_harness.engine.workbench import Progress
 from vtab_harness.leases import this_process
 from vtab_harness.sweep.cells import has_ended
 

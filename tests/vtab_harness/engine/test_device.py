@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from vtab_harness.engine.device import repeatable, resolve_tf32
+from vtab_harness.api.errors import DeviceError
+from vtab_harness.engine.device import device_type, repeatable, resolve_device, resolve_tf32
 
 CPU = torch.device("cpu")
 
@@ -37,6 +38,21 @@ def test_flags_and_random_numbers_are_put_back_after_an_error() -> None:
 
 
 def test_only_cuda_has_tf32() -> None:
-    assert not resolve_tf32(True, CPU)
-    assert resolve_tf32(True, torch.device("cuda:0"))
-    assert not resolve_tf32(False, torch.device("cuda:0"))
+    assert not resolve_tf32(True, "cpu")
+    assert resolve_tf32(True, "cuda")
+    assert not resolve_tf32(False, "cuda")
+
+
+@pytest.mark.parametrize("name", ["cpu", "auto"])
+def test_the_type_is_that_of_the_device(name: str) -> None:
+    assert device_type(name) == resolve_device(name).type
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "cpu:7", ""])
+def test_what_is_no_device_has_no_type(name: str) -> None:
+    with pytest.raises(DeviceError, match="no such device"):
+        device_type(name)
+
+
+def test_a_cuda_device_need_not_be_here_to_have_a_type() -> None:
+    assert device_type("cuda") == device_type("cuda:77") == "cuda"
