@@ -70,6 +70,7 @@ class JobOutcome:
         waits_for: The leases that others hold of them, as paths.
         failed: Tasks that failed; empty where the job itself did.
         elsewhere: Who does the job instead, or will; None where it was done here and now.
+        seconds: That the worker took; None where nobody is left to say so.
     """
 
     job: Job
@@ -81,6 +82,7 @@ class JobOutcome:
     waits_for: tuple[str, ...] = ()
     failed: tuple[Failed, ...] = ()
     elsewhere: str | None = None
+    seconds: float | None = None
 
 
 def outcome_of(job: Job, work: Callable[[Job], JobOutcome]) -> JobOutcome:

@@ -72,8 +72,15 @@ def load(text: str) -> Backbone:
     from vtab_harness import registry
 
     spec = parse(text)
+    return registry.backbones.get(source_name(spec)).load(spec)
+
+
+def source_name(spec: BackboneSpec) -> str:
+    """Returns the name under which the source of a backbone would be registered; imports no source."""
+    from vtab_harness import registry
+
     prefix = spec.prefix
     if prefix not in registry.backbones.names() and prefix in registry.pretrainer_families():
         # What a pretrainer leaves is a folder in timm's layout, whoever trained it.
-        prefix = "local-dir"
-    return registry.backbones.get(prefix).load(spec)
+        return "local-dir"
+    return prefix

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import torch
-
+from vtab_harness import registry
 from vtab_harness.api.errors import DataError
 from vtab_harness.api.executors import Job, Passed
+from vtab_harness.api.identity import LabelsIdentity, protocol_name
 from vtab_harness.api.tasks import Task
-from vtab_harness.engine.workbench import Workbench
+from vtab_harness.backbones.spec import parse, source_name
+from vtab_harness.engine.device import device_type, resolve_device
 from vtab_harness.prepared.prepare_subsets import LearningSet
-from vtab_harness.sweep.job import JobRun
+from vtab_harness.protocols.settings import identity
+from vtab_harness.sweep.costs import TRAINING_COST, Costs, Learned, count_images, forward_rate, read_costs, work_of
+from vtab_harness.sweep.known_backbones import KnownBackbone, know
+from vtab_harness.sweep.questions import Question
 from vtab_harness.sweep.settings import SweepSettings
-
-# Forward and backward pass together cost about three forward passes.
-TRAINING_COST = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,11 @@ class PlannedJob:
         forward_images: Images through the frozen or trained network; where so many labels a class are learned from,
             which classes may fall short of, at most.
         training_images: Images through forward and backward pass, at most.
-        seconds: Estimated from a short measurement, or None where it was not asked for.
+        work: Multiply-adds, at most; see `vtab_harness.sweep.costs`.
+        seconds: Predicted from records, or estimated from a short measurement; None where neither says anything.
         prepared: Whether the data are prepared; else what is finished cannot be known yet and counts as missing.
         passed_over: Records that are there and do not answer what is asked.
+        records: Paths of all records, where nothing is missing.
     """
 
     job: Job
@@ -43,17 +45,24 @@ class PlannedJob:
     trials: int
     forward_images: int
     training_images: int
+    work: float = 0.0
     seconds: float | None = None
     prepared: bool = True
     passed_over: tuple[Passed, ...] = ()
+    records: tuple[str, ...] = ()
 
 
 def make_jobs(backbones: Sequence[str], tasks: Sequence[Task], settings: SweepSettings) -> list[Job]:
     """Cuts a sweep into jobs: one for each backbone and image set, backbones in the order given.
 
     Raises:
-        OptionError: A task does not have as many training examples as are wanted.
+        OptionError: A task does not have as many training examples as are wanted, or a spec cannot be read.
+        UnknownNameError: There is no such source of backbones.
     """
+    # Found out before any of them is loaded.
+    for source in map(source_name, map(parse, backbones)):
+        if source not in registry.backbones.names():
+            registry.backbones.get(source)
     by_images: dict[str, list[str]] = {}
     for task in tasks:
         # Found out before anything is loaded.
@@ -65,67 +74,97 @@ def make_jobs(backbones: Sequence[str], tasks: Sequence[Task], settings: SweepSe
 def plan(jobs: Sequence[Job], estimate_time: bool = False) -> list[PlannedJob]:
     """Looks up what is finished, and counts what is left.
 
-    Every backbone is loaded, so that a wrong name or a damaged checkpoint is found before any work begins.
+    A backbone of which nothing is known yet is loaded, so that a wrong name or a damaged checkpoint is found before any
+    work begins; so is the device asked for, where there is work.
 
     Args:
-        jobs: As `make_jobs` gives them.
-        estimate_time: Whether to time a few forward passes of each backbone.
+        jobs: As `make_jobs` gives them, all with the same settings.
+        estimate_time: Whether to time a few forward passes of each backbone that no record tells about.
+
+    Raises:
+        VtabError: A name, option, checkpoint or device cannot be used.
     """
-    planned = []
-    rates: dict[str, float] = {}
+    planned: list[PlannedJob] = []
+    questions: list[Question] = []
+    known: dict[str, KnownBackbone] = {}
     data: dict[tuple[str, ...], Mapping[str, LearningSet] | None] = {}
     for job in jobs:
-        run = JobRun(job)
+        if job.backbone not in known:
+            known[job.backbone] = know(job.backbone, job.settings.cache_folder())
+        question = Question.of(job, known[job.backbone])
         if job.tasks not in data:
-            data[job.tasks] = _find_data(run)
-        learning = data[job.tasks]
-        # Which record answers is known once the data are: their very keys, labels and pixels are part of it.
-        work = None if learning is None else run.open_work(run.all_work(learning))
-        todo = (
-            [(task, len(run.seeds)) for task in run.tasks]
-            if work is None
-            else [(item.task, len(item.seeds)) for item in work]
-        )
-        test = run.tasks[0].image_set.size("test")
-        sizes = [run.learning_sizes(task) for task, _ in todo]
-        missing = sum(seeds for _, seeds in todo)
-        training = sum(
-            run.protocol.training_images(train, train + validation, seeds)
-            for (_, seeds), (train, validation) in zip(todo, sizes, strict=True)
-        )
-        # Each split is gone through once, whichever of the tasks share it.
-        forward = sum({run.learning_splits(task): sum(of) for (task, _), of in zip(todo, sizes, strict=True)}.values())
-        forward += test if todo else 0
-        if run.protocol.consumes == "images":
-            forward = test * missing + sum(validation for _, validation in sizes) * len(run.protocol.grid())
-        seconds = None
-        if estimate_time:
-            if job.backbone not in rates:
-                rates[job.backbone] = forward_rate(run.bench)
-            seconds = (forward + TRAINING_COST * training) / rates[job.backbone]
-        finished = len(run.tasks) * len(run.seeds) - missing
-        trials = len(run.protocol.grid()) * len(todo)
-        passed = tuple(run.passed_over)
-        known = learning is not None
-        planned.append(PlannedJob(job, finished, missing, trials, forward, training, seconds, known, passed))
+            data[job.tasks] = _find_data(question)
+        planned.append(_counted(question, data[job.tasks]))
+        questions.append(question)
+    if any(item.missing for item in planned):
+        resolve_device(jobs[0].device or jobs[0].settings.device)
+        return _timed(planned, questions, estimate_time)
     return planned
 
 
-def _find_data(run: JobRun) -> Mapping[str, LearningSet] | None:
+def _find_data(question: Question) -> Mapping[str, LearningSet] | None:
     try:
-        return run.find_data()
+        return question.find_data()
     except DataError:
         # Its own job will say so; the others are not affected.
         return None
 
 
-def forward_rate(bench: Workbench) -> float:
-    """Returns measured images a second of the forward pass, after one batch of warming up."""
-    height, width = bench.backbone.transform.input_size
-    inputs = torch.zeros(bench.batch_size, 3, height, width, device=bench.device)
-    inputs = inputs.contiguous(memory_format=torch.channels_last)
-    bench.features(inputs)
-    start = time.perf_counter()
-    # Reading one number waits for the device, so that the clock sees all of the work.
-    float(bench.features(inputs)[0, 0])
-    return bench.batch_size / (time.perf_counter() - start)
+def _counted(question: Question, learning: Mapping[str, LearningSet] | None) -> PlannedJob:
+    # Which record answers is known once the data are: their very keys, labels and pixels are part of it.
+    everything = None if learning is None else question.all_work(learning)
+    work = None if everything is None else question.open_work(everything)
+    todo = (
+        [(task, len(question.seeds)) for task in question.tasks]
+        if work is None
+        else [(item.task, len(item.seeds)) for item in work]
+    )
+    missing = sum(seeds for _, seeds in todo)
+    learned = [Learned(question.learning_splits(task), *question.learning_sizes(task), seeds) for task, seeds in todo]
+    forward, training = count_images(question.protocol, learned, question.tasks[0].image_set.size("test"))
+    paths = [str(question.store.path(item.of(seed))) for item in everything or () for seed in question.seeds]
+    return PlannedJob(
+        job=question.job,
+        finished=len(question.tasks) * len(question.seeds) - missing,
+        missing=missing,
+        trials=len(question.protocol.grid()) * len(todo),
+        forward_images=forward,
+        training_images=training,
+        work=work_of(question.backbone.macs, forward, training),
+        prepared=learning is not None,
+        passed_over=tuple(question.passed_over),
+        records=() if missing else tuple(paths),
+    )
+
+
+def _timed(planned: Sequence[PlannedJob], questions: Sequence[Question], measure: bool) -> list[PlannedJob]:
+    """Adds the seconds that jobs will take."""
+    costs = _costs(questions)
+    rates: dict[str, float] = {}
+    timed = []
+    for item, question in zip(planned, questions, strict=True):
+        image_set = question.tasks[0].image_set.name
+        seconds = costs.seconds(question.backbone.identity.weights, image_set, item.work)
+        if seconds is None and measure:
+            spec = item.job.backbone
+            if spec not in rates:
+                rates[spec] = _measured_rate(item.job)
+            seconds = (item.forward_images + TRAINING_COST * item.training_images) / rates[spec]
+        timed.append(replace(item, seconds=seconds))
+    return timed
+
+
+def _costs(questions: Sequence[Question]) -> Costs:
+    first = questions[0]
+    folder = protocol_name(identity(first.protocol), LabelsIdentity(first.settings.train_examples))
+    kind = device_type(first.job.device or first.settings.device)
+    names = dict.fromkeys(question.backbone.identity.readable for question in questions)
+    return read_costs(first.settings.results, first.protocol, folder, kind, names)
+
+
+def _measured_rate(job: Job) -> float:
+    from vtab_harness.sweep.job import JobRun
+
+    run = JobRun(job)
+    run.load()
+    return forward_rate(run.bench)

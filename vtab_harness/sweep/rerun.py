@@ -95,7 +95,7 @@ def rerun(path: Path, cache: Path | None = None, data: tuple[Path, ...] = (), de
             command=f"vtab rerun {path}",
         )
         run = JobRun(Job(record.backbone.spec, (identity.task.name,), settings))
-        (work,) = run.all_work(run.prepare_data())
+        (work,) = run.question.all_work(run.prepare_data())
         if work.identity.digest != identity.digest:
             differs = "; ".join(identity.differences(work.identity))
             raise StorageError(
