@@ -52,11 +52,11 @@ class SweepProgress:
         """Takes note of the plan."""
         finished = sum(item.finished for item in planned)
         missing = sum(item.missing for item in planned)
-        self._total = len(planned)
+        self._total = sum(item.missing > 0 for item in planned)
         self._console.print(f"{len(planned)} jobs: {missing} results to compute, {finished} there already.")
         self._known = {(item.job.backbone, item.job.tasks) for item in planned if item.prepared}
         self._say_passed_over([passed for item in planned for passed in item.passed_over])
-        self._jobs = self._progress.add_task("sweep", total=len(planned))
+        self._jobs = self._progress.add_task("sweep", total=self._total)
         self._phase = self._progress.add_task("starting", total=None)
 
     def phase(self, name: str, done: int, total: int) -> None:
@@ -77,9 +77,9 @@ class SweepProgress:
         state = "failed" if outcome.error else "done"
         if outcome.busy:
             state = f"{', '.join(outcome.busy)} is in other hands, and come back to"
-        seconds = time.perf_counter() - self._started
+        seconds = "" if outcome.seconds is None else f" ({outcome.seconds:.0f} s)"
         line = f"[{self._done}/{self._total}] {outcome.job.backbone}: {', '.join(outcome.job.tasks)}: {state}"
-        self._console.print(plain(f"{line} ({seconds:.0f} s)"), markup=False, highlight=False, soft_wrap=True)
+        self._console.print(plain(line + seconds), markup=False, highlight=False, soft_wrap=True)
         if (outcome.job.backbone, outcome.job.tasks) not in self._known:
             self._say_passed_over(outcome.passed_over)
 

@@ -71,7 +71,7 @@ def run(
         records = [record.as_json() for record in evaluation.records]
         typer.echo(json.dumps({"records": records, "failures": failures}, indent=1))
     else:
-        tables.print_scores(evaluation.records, tasks, settings.suite, evaluation.specs)
+        tables.print_scores(evaluation.records.heads(), tasks, settings.suite, evaluation.specs)
         tables.print_failures(evaluation.failures, finished=len(evaluation.records))
         for where, count in Counter(outcome.elsewhere for outcome in evaluation.elsewhere).items():
             typer.echo(f"{count} jobs: {where}.")

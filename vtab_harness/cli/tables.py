@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -14,13 +14,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from vtab_harness.api.executors import JobOutcome, Passed
-from vtab_harness.api.records import Record
+from vtab_harness.api.records import RecordHead
 from vtab_harness.api.tasks import GROUPS, Task
 from vtab_harness.api.train_examples import TrainExamples
 from vtab_harness.cli.plain_text import plain, plain_lines
 
 if TYPE_CHECKING:
-    # Brings torch, which most tables need not wait for.
     from vtab_harness.sweep.plan import PlannedJob
 
 
@@ -51,9 +50,8 @@ def show(table: Table) -> None:
     console.print(table)
 
 
-def median_accuracy(records: Sequence[Record]) -> float | None:
+def median_accuracy(accuracies: Sequence[float | None]) -> float | None:
     """Returns the median over seeds, as the VTAB leaderboard reports; None where a seed diverged or none is there."""
-    accuracies = [record.accuracy for record in records]
     finished = [accuracy for accuracy in accuracies if accuracy is not None]
     return statistics.median(finished) if finished and len(finished) == len(accuracies) else None
 
@@ -76,28 +74,29 @@ def short_names(specs: Sequence[str]) -> list[str]:
 
 
 def print_scores(
-    records: Sequence[Record], tasks: Sequence[Task], suite: str | None, specs: Sequence[str] = ()
+    records: Iterable[RecordHead], tasks: Sequence[Task], suite: str | None, specs: Sequence[str] = ()
 ) -> None:
     """Prints tasks x backbones, accuracies in percent.
 
     A mean over the suite is printed only where every task is there.
 
     Args:
-        records: Of one protocol.
+        records: Of one protocol; looked at one by one, and not kept.
         tasks: In table order.
         suite: Name, if the tasks are one.
         specs: For each record the spec by which its backbone was asked for; by default that of the record.
     """
-    if not records:
-        return
-    columns: dict[tuple[str, str], dict[str, list[Record]]] = {}
+    columns: dict[tuple[str, str], dict[str, list[float | None]]] = {}
+    protocol = labels = ""
     for i, record in enumerate(records):
         spec = specs[i] if specs else record.backbone.spec
         column = columns.setdefault((spec, record.identity.row), {})
-        column.setdefault(record.identity.task.name, []).append(record)
+        column.setdefault(record.identity.task.name, []).append(record.accuracy)
+        protocol, labels = record.identity.protocol_name, record.identity.labels.examples
+    if not columns:
+        return
     names = [escape(name) for name in short_names([spec for spec, _ in columns])]
-    protocol = records[0].identity.protocol_name
-    examples = TrainExamples.parse(records[0].identity.labels.examples)
+    examples = TrainExamples.parse(labels)
     title = f"Top-1 accuracy in %, {suite or 'tasks'}, {protocol}"
     title += "" if examples.official else f", learned from {examples.in_words()}"
     # What a network trained from scratch reaches was measured with 1000 labels.
@@ -205,7 +204,7 @@ def print_plan(planned: Sequence[PlannedJob]) -> None:
         typer.echo("Where data are not prepared yet, what is finished will be known once they are.")
     total = sum(item.seconds or 0 for item in planned)
     missing = sum(item.missing for item in planned)
-    typer.echo(f"{missing} results to compute, about {duration(total)} from a short measurement on this device.")
+    typer.echo(f"{missing} results to compute, about {duration(total)}, from records or a short measurement.")
     typer.echo("Features that are cached already, and preparing data for the first time, are not counted.")
     if examples.shots is not None:
         typer.echo("Where classes have fewer labels than asked for, there are fewer images than counted.")

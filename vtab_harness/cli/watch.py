@@ -52,7 +52,7 @@ def watch(given: dict[str, Any], given_here: dict[str, Any]) -> None:
             typer.echo(f"{plain(str(folder))}:")
             with SweepProgress() as progress:
                 evaluation = run_sweep(settings(folder), progress.phase, progress.start, progress.outcome)
-            tables.print_scores(evaluation.records, tasks, settings().suite, evaluation.specs)
+            tables.print_scores(evaluation.records.heads(), tasks, settings().suite, evaluation.specs)
             tables.print_failures(evaluation.failures, finished=len(evaluation.records))
             failures.extend(evaluation.failures)
     except KeyboardInterrupt:

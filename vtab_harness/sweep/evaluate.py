@@ -7,20 +7,19 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import ParamSpec
 
 from vtab_harness.api.bench import Progress, no_progress
 from vtab_harness.api.executors import JobOutcome, Passed
-from vtab_harness.api.records import Record
 from vtab_harness.api.settings import HELP, options_of
 from vtab_harness.backbones.loaded import one_sweep
 from vtab_harness.sweep.cells import forget_tries
-from vtab_harness.sweep.job import run_job
+from vtab_harness.sweep.collected import Collected, RecordFiles
+from vtab_harness.sweep.order import longest_first
 from vtab_harness.sweep.plan import PlannedJob, make_jobs, plan
 from vtab_harness.sweep.rounds import until_done
 from vtab_harness.sweep.settings import RunSettings, SweepSettings
-from vtab_harness.sweep.store import Store, read_record
+from vtab_harness.sweep.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class Evaluation:
     """What came of a sweep.
 
     Attributes:
-        records: All records asked for, those that were there before among them.
+        records: All records asked for, those that were there before among them; each is read when it is looked at.
         failures: Jobs that ended with an error; the others are not affected.
         passed_over: Records that are there and do not answer what was asked, with the difference.
         specs: For each record the spec by which its backbone was asked for.
@@ -36,7 +35,7 @@ class Evaluation:
         shared: Number of jobs that are the part of other processes.
     """
 
-    records: tuple[Record, ...]
+    records: RecordFiles
     failures: tuple[JobOutcome, ...]
     passed_over: tuple[Passed, ...] = ()
     specs: tuple[str, ...] = ()
@@ -72,28 +71,26 @@ def run_sweep(
     own = runner.share(all_jobs) if hasattr(runner, "share") else all_jobs
     planned = plan(own)
     on_plan(planned)
-    work = partial(run_job, progress=progress) if getattr(runner, "in_process", False) else run_job
-    jobs = [item.job for item in planned]
-    place = {(job.backbone, name): (i, k) for i, job in enumerate(jobs) for k, name in enumerate(job.tasks)}
+    collected = Collected(planned)
+    jobs = [item.job for item in longest_first([item for item in planned if item.missing or item.leftovers])]
     if settings.retry:
         forget_tries(settings.results)
-    outcomes = []
-    with closing(until_done(jobs, lambda todo: runner.run(todo, work), settings.results, progress)) as arriving:
-        for outcome in arriving:
-            on_outcome(outcome)
-            outcomes.append(outcome)
-            if outcome.error is not None and settings.fail_fast:
-                break
-    # In the order asked for, whatever the order of arrival.
-    outcomes.sort(key=lambda outcome: place[outcome.job.backbone, outcome.job.tasks[0]])
-    made = [(outcome.job.backbone, Path(path)) for outcome in outcomes for path in outcome.records]
-    made.sort(key=lambda made: place[made[0], made[1].parts[-3]])
+    if jobs:
+        from vtab_harness.sweep.job import run_job  # brings torch
+
+        work = partial(run_job, progress=progress) if getattr(runner, "in_process", False) else run_job
+        with closing(until_done(jobs, lambda todo: runner.run(todo, work), settings.results, progress)) as arriving:
+            for outcome in arriving:
+                on_outcome(outcome)
+                collected.add(outcome)
+                if outcome.error is not None and settings.fail_fast:
+                    break
     return Evaluation(
-        records=tuple(read_record(path) for _, path in made),
-        failures=tuple(outcome for outcome in outcomes if outcome.error is not None),
-        passed_over=tuple(passed for outcome in outcomes for passed in outcome.passed_over),
-        specs=tuple(spec for spec, _ in made),
-        elsewhere=tuple(outcome for outcome in outcomes if outcome.elsewhere is not None),
+        collected.records,
+        collected.failures,
+        collected.passed_over,
+        collected.specs,
+        collected.elsewhere,
         shared=len(all_jobs) - len(own),
     )
 

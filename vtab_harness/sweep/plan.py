@@ -37,6 +37,7 @@ class PlannedJob:
         prepared: Whether the data are prepared; else what is finished cannot be known yet and counts as missing.
         passed_over: Records that are there and do not answer what is asked.
         records: Paths of all records, where nothing is missing.
+        leftovers: Whether an interrupted run left something that is to be cleared away.
     """
 
     job: Job
@@ -50,6 +51,7 @@ class PlannedJob:
     prepared: bool = True
     passed_over: tuple[Passed, ...] = ()
     records: tuple[str, ...] = ()
+    leftovers: bool = False
 
 
 def make_jobs(backbones: Sequence[str], tasks: Sequence[Task], settings: SweepSettings) -> list[Job]:
@@ -123,6 +125,8 @@ def _counted(question: Question, learning: Mapping[str, LearningSet] | None) -> 
     learned = [Learned(question.learning_splits(task), *question.learning_sizes(task), seeds) for task, seeds in todo]
     forward, training = count_images(question.protocol, learned, question.tasks[0].image_set.size("test"))
     paths = [str(question.store.path(item.of(seed))) for item in everything or () for seed in question.seeds]
+    # Of a run that was stopped between a record and the clearing away.
+    leftovers = any(question.store.unfinished(item.identity).is_there() for item in everything or ())
     return PlannedJob(
         job=question.job,
         finished=len(question.tasks) * len(question.seeds) - missing,
@@ -133,7 +137,8 @@ def _counted(question: Question, learning: Mapping[str, LearningSet] | None) -> 
         work=work_of(question.backbone.macs, forward, training),
         prepared=learning is not None,
         passed_over=tuple(question.passed_over),
-        records=() if missing else tuple(paths),
+        records=() if missing or leftovers else tuple(paths),
+        leftovers=leftovers,
     )
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import vtab_harness
 from vtab_harness import leases
-from vtab_harness.engine import checkpoints, features, stopping
-from vtab_harness.protocols import finetune, linear
+from vtab_harness.engine import checkpoints, features, stopping, training
+from vtab_harness.protocols import linear
 from vtab_harness.sweep.store import Store
 
 log, results, cache, backbone, expires, *tasks = sys.argv[1:]
@@ -34,7 +34,7 @@ def noting(of: Any, name: str, what: Callable[..., str]) -> None:
     setattr(of, name, call)
 
 
-noting(finetune, "train", lambda bench, images, labels, classes, schedule, seed, phase, *rest: f"{phase} of {classes}")
+noting(training, "train", lambda bench, images, labels, classes, schedule, seed, phase, *rest: f"{phase} of {classes}")
 noting(features, "_append", lambda bench, images, *rest: f"features of {images.name}")
 noting(linear.Linear, "_trials", lambda self, *given: f"linear of {given[-1]}")
 noting(Store, "write", lambda self, record, scored: f"record {record.identity.digest}")

@@ -128,7 +128,8 @@ def job_of(settings: SweepSettings, *tasks: str) -> Job:
 
 def cell_of(settings: SweepSettings, task: str) -> Cell:
     run = JobRun(job_of(settings, task))
-    (item,) = run.all_work(run.prepare_data())
+    (item,) = run.question.all_work(run.prepare_data())
+    run.load()
     return run.running().cell(item)
 
 
