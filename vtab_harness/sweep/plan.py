@@ -13,7 +13,7 @@ from vtab_harness.api.tasks import Task
 from vtab_harness.backbones.spec import parse, source_name
 from vtab_harness.engine.device import device_type, resolve_device
 from vtab_harness.prepared.prepare_subsets import LearningSet
-from vtab_harness.protocols.settings import identity
+from vtab_harness.protocols.settings import build_protocol, identity
 from vtab_harness.sweep.costs import TRAINING_COST, Costs, Learned, count_images, forward_rate, read_costs, work_of
 from vtab_harness.sweep.known_backbones import KnownBackbone, know
 from vtab_harness.sweep.questions import Question
@@ -87,7 +87,6 @@ def plan(jobs: Sequence[Job], estimate_time: bool = False) -> list[PlannedJob]:
         VtabError: A name, option, checkpoint or device cannot be used.
     """
     planned: list[PlannedJob] = []
-    questions: list[Question] = []
     known: dict[str, KnownBackbone] = {}
     data: dict[tuple[str, ...], Mapping[str, LearningSet] | None] = {}
     for job in jobs:
@@ -97,10 +96,9 @@ def plan(jobs: Sequence[Job], estimate_time: bool = False) -> list[PlannedJob]:
         if job.tasks not in data:
             data[job.tasks] = _find_data(question)
         planned.append(_counted(question, data[job.tasks]))
-        questions.append(question)
     if any(item.missing for item in planned):
         resolve_device(jobs[0].device or jobs[0].settings.device)
-        return _timed(planned, questions, estimate_time)
+        return _timed(planned, known, estimate_time)
     return planned
 
 
@@ -142,16 +140,15 @@ def _counted(question: Question, learning: Mapping[str, LearningSet] | None) -> 
     )
 
 
-def _timed(planned: Sequence[PlannedJob], questions: Sequence[Question], measure: bool) -> list[PlannedJob]:
+def _timed(planned: Sequence[PlannedJob], known: Mapping[str, KnownBackbone], measure: bool) -> list[PlannedJob]:
     """Adds the seconds that jobs will take."""
-    costs = _costs(questions)
+    costs = _costs(planned[0].job, known)
     rates: dict[str, float] = {}
     timed = []
-    for item, question in zip(planned, questions, strict=True):
-        image_set = question.tasks[0].image_set.name
-        seconds = costs.seconds(question.backbone.identity.weights, image_set, item.work)
+    for item in planned:
+        spec, image_set = item.job.backbone, registry.tasks.get(item.job.tasks[0]).image_set.name
+        seconds = costs.seconds(known[spec].identity.weights, image_set, item.work)
         if seconds is None and measure:
-            spec = item.job.backbone
             if spec not in rates:
                 rates[spec] = _measured_rate(item.job)
             seconds = (item.forward_images + TRAINING_COST * item.training_images) / rates[spec]
@@ -159,12 +156,12 @@ def _timed(planned: Sequence[PlannedJob], questions: Sequence[Question], measure
     return timed
 
 
-def _costs(questions: Sequence[Question]) -> Costs:
-    first = questions[0]
-    folder = protocol_name(identity(first.protocol), LabelsIdentity(first.settings.train_examples))
-    kind = device_type(first.job.device or first.settings.device)
-    names = dict.fromkeys(question.backbone.identity.readable for question in questions)
-    return read_costs(first.settings.results, first.protocol, folder, kind, names)
+def _costs(job: Job, known: Mapping[str, KnownBackbone]) -> Costs:
+    settings: SweepSettings = job.settings
+    protocol = build_protocol(settings.protocol, settings.set)
+    folder = protocol_name(identity(protocol), LabelsIdentity(settings.train_examples))
+    names = dict.fromkeys(backbone.identity.readable for backbone in known.values())
+    return read_costs(settings.results, protocol, folder, device_type(job.device or settings.device), names)
 
 
 def _measured_rate(job: Job) -> float:
