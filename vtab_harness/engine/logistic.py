@@ -17,7 +17,7 @@ Three things make this fast:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -33,6 +33,8 @@ LINE_SEARCH_TRIALS = 12
 # The share of the strengths solved from zero, and how many at a time follow by extrapolation.
 COLD_SHARE = 0.25
 WARM_BATCH = 1
+# Steps between two words about progress: what listens may take as long as a tenth of a step.
+TELL_EVERY = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ def solve(
     tolerance: float = 1e-5,
     gap_tolerance: float = 1e-5,
     max_iterations: int = 500,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> LogisticPath:
     """Solves the problem for every strength.
 
@@ -87,6 +90,8 @@ def solve(
         tolerance: Bound on the largest absolute entry of the gradient, in the features' own coordinates.
         gap_tolerance: Bound on the estimated distance from the minimum, as a part of the objective.
         max_iterations: Cap on the steps of each strength.
+        progress: Told (strengths solved, S) every `TELL_EVERY` steps, though nothing may be solved between; what it
+            raises ends the work.
 
     Raises:
         ValueError: Features are not finite, or an argument is out of range.
@@ -103,7 +108,7 @@ def solve(
     features = features.float()
     with _full_precision():
         problem = _Problem.rotate(features, index, len(present))
-        inner, iterations = _follow_path(problem, strengths, tolerance, gap_tolerance, max_iterations)
+        inner, iterations = _follow_path(problem, strengths, tolerance, gap_tolerance, max_iterations, progress)
         weights = features.new_zeros(len(strengths), features.shape[1], num_classes)
         weights[:, :, present] = torch.matmul(problem.basis / problem.scale, inner[:, :-1])
         bias = features.new_full((len(strengths), num_classes), ABSENT_CLASS_BIAS)
@@ -218,7 +223,12 @@ class _Problem:
 
 
 def _follow_path(
-    problem: _Problem, strengths: Sequence[float], tolerance: float, gap_tolerance: float, max_iterations: int
+    problem: _Problem,
+    strengths: Sequence[float],
+    tolerance: float,
+    gap_tolerance: float,
+    max_iterations: int,
+    progress: Callable[[int, int], None],
 ) -> tuple[Tensor, Tensor]:
     """Solves from the strongest to the weakest; returns inner weights (S, R, C) and iterations (S,) in given order."""
     order = sorted(range(len(strengths)), key=lambda i: -strengths[i])
@@ -239,9 +249,14 @@ def _follow_path(
             last, before = solved[-1][-1], torch.cat(solved[-2:])[-2]
             start = last + start.new_tensor(ahead)[:, None, None] * (last - before)
         descent = _Descent(problem, penalties[begin:end].float(), start)
-        weights, taken = descent.run(tolerance, gap_tolerance, max_iterations)
+
+        def tell(done: int, before: int = begin) -> None:
+            progress(before + done, len(order))
+
+        weights, taken = descent.run(tolerance, gap_tolerance, max_iterations, tell)
         solved.append(weights)
         steps.append(taken)
+    progress(len(order), len(order))
     back = torch.tensor(order, device=problem.design.device).argsort()
     return torch.cat(solved)[back], torch.cat(steps)[back]
 
@@ -276,8 +291,10 @@ class _Descent:
     weights: Tensor
     memory: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)
 
-    def run(self, tolerance: float, gap_tolerance: float, max_iterations: int) -> tuple[Tensor, Tensor]:
-        """Returns the weights (S, R, C) and the iterations, int64 (S,)."""
+    def run(
+        self, tolerance: float, gap_tolerance: float, max_iterations: int, tell: Callable[[int], None]
+    ) -> tuple[Tensor, Tensor]:
+        """Returns the weights (S, R, C) and the iterations, int64 (S,); tells how many strengths are done."""
         problem, total = self.problem, len(self.weights)
         result = self.weights.clone()
         taken = torch.full((total,), max_iterations, device=result.device)
@@ -287,6 +304,9 @@ class _Descent:
         loss, probability = problem.loss(logits)
         step = before = torch.empty(0)
         for iteration in range(max_iterations + 1):
+            if iteration % TELL_EVERY == 0:
+                # A shape, for which nobody waits.
+                tell(total - len(active))
             spread = (probability - probability.square()).mean(1, keepdim=True)
             penalised = self.penalty * self.weights
             gradient = torch.matmul(problem.transposed, probability - problem.onehot).add_(penalised)

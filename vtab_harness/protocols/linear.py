@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from vtab_harness.api.errors import OptionError
@@ -136,14 +136,16 @@ class Linear:
 
         @cache
         def trials() -> list[Trial]:
-            return self._trials(train, validation, num_classes)
+            return self._trials(bench, train, validation, num_classes)
 
         def run(i: int, settings: Mapping[str, Any]) -> Trial:
             return log.run(settings, lambda: trials()[i])
 
         return Search.best_of([run(i, settings) for i, settings in enumerate(self.grid())])
 
-    def _trials(self, train: FeatureExamples, validation: FeatureExamples, num_classes: int) -> list[Trial]:
+    def _trials(
+        self, bench: Bench, train: FeatureExamples, validation: FeatureExamples, num_classes: int
+    ) -> list[Trial]:
         """Returns the trials of the whole grid."""
         import torch
         from torch.nn import functional
@@ -152,7 +154,7 @@ class Linear:
         if not bool(torch.isfinite(train.inputs).all() and torch.isfinite(validation.inputs).all()):
             return [Trial(settings, "diverged", diverged_at=0) for settings in grid]
         standardiser = Standardiser.learn(train.inputs, self.settings.standardise)
-        path = self._solve(standardiser(train.inputs), train.labels, num_classes, self.settings.strengths())
+        path = self._solve(bench, standardiser(train.inputs), train.labels, num_classes, self.settings.strengths())
         scores = path.scores(standardiser(validation.inputs))
         accuracies = (scores.argmax(2) == validation.labels).double().mean(1).tolist()
         # float64 because a class that was never seen costs 100 nats, beside which float32 loses the small differences.
@@ -170,7 +172,9 @@ class Linear:
             for i, settings in enumerate(grid)
         ]
 
-    def _solve(self, features: Tensor, labels: Tensor, num_classes: int, strengths: Sequence[float]) -> LogisticPath:
+    def _solve(
+        self, bench: Bench, features: Tensor, labels: Tensor, num_classes: int, strengths: Sequence[float]
+    ) -> LogisticPath:
         """Calls the solver with this protocol's settings."""
         from vtab_harness.engine import logistic
 
@@ -181,6 +185,7 @@ class Linear:
             strengths,
             tolerance=self.settings.tolerance,
             max_iterations=self.settings.max_iterations,
+            progress=partial(bench.progress, "solving for L2 strengths"),
         )
 
     def fit(
@@ -196,7 +201,8 @@ class Linear:
         if not bool(torch.isfinite(examples.inputs).all()):
             raise FitDivergedError(0)
         standardiser = Standardiser.learn(examples.inputs, self.settings.standardise)
-        path = self._solve(standardiser(examples.inputs), examples.labels, num_classes, [float(choice.settings["l2"])])
+        strengths = [float(choice.settings["l2"])]
+        path = self._solve(bench, standardiser(examples.inputs), examples.labels, num_classes, strengths)
         return LinearPredictor(standardiser, path)
 
     def training_images(self, train: int, trainval: int, seeds: int) -> int:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
+from vtab_harness.engine import logistic
 from vtab_harness.engine.logistic import LogisticPath, solve
 
 
@@ -166,3 +167,24 @@ def test_refuses_what_has_no_solution() -> None:
         solve(torch.zeros(10, 4), labels, 2, [0.0])
     with pytest.raises(ValueError, match="labels"):
         solve(torch.zeros(10, 4), labels + 1, 2, [0.1])
+
+
+def test_progress_is_told_within_a_long_solution_and_may_end_it() -> None:
+    features, labels = examples(200, 30, 5, shift=0.2)
+    strengths = [10.0 ** (1 - i / 2) for i in range(10)]
+    told: list[tuple[int, int]] = []
+    path = solve(features, labels, 5, strengths, progress=lambda done, total: told.append((done, total)))
+    assert told == sorted(told)
+    assert told[-1] == (10, 10)
+    # Once at the beginning of each batch, and every tenth step after.
+    assert len(told) > int(path.iterations.max()) // logistic.TELL_EVERY
+    quiet = solve(features, labels, 5, strengths)
+    assert torch.equal(path.weights, quiet.weights)
+
+    def stop(done: int, total: int) -> None:
+        raise InterruptedError
+
+    precision = torch.get_float32_matmul_precision()
+    with pytest.raises(InterruptedError):
+        solve(features, labels, 5, strengths, progress=stop)
+    assert torch.get_float32_matmul_precision() == precision

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
+from vtab_harness.api.bench import no_progress
 from vtab_harness.api.errors import OptionError
 from vtab_harness.api.protocols import AllTrialsDivergedError, Examples, FitDivergedError, Trial, TrialLog
 from vtab_harness.engine import logistic
 from vtab_harness.protocols.linear import Linear, LinearSettings, Standardiser
 
-BENCH: Any = None
+# All that it asks of one.
+BENCH: Any = SimpleNamespace(progress=no_progress)
 
 
 def examples(count: int, seed: int, size: int = 30, classes: int = 4) -> Examples:
@@ -97,6 +100,16 @@ def test_kept_trials_are_not_solved_again(monkeypatch: pytest.MonkeyPatch) -> No
     first = Linear().search(BENCH, train, validation, 4, log)
     monkeypatch.setattr(logistic, "solve", None)
     assert Linear().search(BENCH, train, validation, 4, log) == first
+
+
+def test_the_solver_says_how_far_it_is() -> None:
+    told: list[tuple[str, int, int]] = []
+    bench: Any = SimpleNamespace(progress=lambda *word: told.append(word))
+    train = examples(40, 0)
+    search = Linear().search(bench, train, examples(20, 1), 4, TrialLog())
+    assert told[-1] == ("solving for L2 strengths", 25, 25)
+    Linear().fit(bench, search.choice, train, 4, 0)
+    assert told[-1] == ("solving for L2 strengths", 1, 1)
 
 
 def test_settings_without_a_grid_are_refused() -> None:
