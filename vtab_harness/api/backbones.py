@@ -98,7 +98,8 @@ class Backbone:
         pretrained: False where the weights are a random initialisation.
         files: What it was read from: absolute path -> sha256 (hex) of its contents, taken before they were read, as
             `vtab_harness.backbones.loaded.contents` takes it. Empty where no file had a part in it, None where nobody
-            can say; the backbone is then loaded anew for every sweep.
+            can say; the backbone is then loaded anew for every sweep. Of the harness' own sources, what a plan needs is
+            remembered beside these files; see `vtab_harness.sweep.known_backbones`.
     """
 
     spec: str

@@ -3,22 +3,22 @@
 Follows Wang et al., "SimpleShot: Revisiting Nearest-Neighbor Classification for Few-Shot Learning" (arXiv 1911.04623,
 its CL2N: centre, scale to length 1, Euclidean distance to class means). There the mean of base classes is subtracted;
 here there are no base classes, and the mean of the examples learned from takes its place: our assumption.
+
+Importing it imports no torch: a plan asks every protocol for its settings only, and torch takes seconds.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import torch
-from torch import Tensor
-from torch.nn import functional
-
 from vtab_harness.api.protocols import FeatureExamples, FitDivergedError, Search, Trial, TrialLog
-from vtab_harness.engine.neighbours import unit
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from vtab_harness.api.bench import Bench
 
 
@@ -43,9 +43,11 @@ class CentroidPredictor:
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Returns minus half the squared distances, float32 (B, C), of features (B, D); -inf for an unknown class."""
+        from vtab_harness.engine.neighbours import unit
+
         # The length of a query is the same for all classes and is left out.
         scores = unit(inputs - self.mean) @ self.centroids.T - self.centroids.square().sum(1) / 2
-        return scores.masked_fill(~self.known, -torch.inf)
+        return scores.masked_fill(~self.known, -math.inf)
 
 
 def class_means(features: Tensor, labels: Tensor, num_classes: int) -> CentroidPredictor:
@@ -57,11 +59,16 @@ def class_means(features: Tensor, labels: Tensor, num_classes: int) -> CentroidP
         num_classes: C.
 
     Example:
+        >>> import torch
         >>> features = torch.tensor([[3.0, 0.0], [5.0, 0.0], [0.0, 2.0], [0.0, 4.0]])
         >>> classifier = class_means(features, torch.tensor([0, 0, 1, 1]), num_classes=2)
         >>> classifier(torch.tensor([[9.0, 1.0], [0.0, 1.0]])).argmax(1).tolist()
         [0, 1]
     """
+    from torch.nn import functional
+
+    from vtab_harness.engine.neighbours import unit
+
     mean = features.mean(0)
     # A product instead of index_add, whose order of addition is open on an accelerator.
     members = functional.one_hot(labels, num_classes).to(features.dtype)
@@ -91,9 +98,10 @@ class NearestCentroid:
         self, bench: Bench, train: FeatureExamples, validation: FeatureExamples, num_classes: int, log: TrialLog
     ) -> Search:
         """Chooses nothing; says how well class means of the training examples do on the validation examples."""
+        from torch.nn import functional
 
         def trial() -> Trial:
-            if not bool(torch.isfinite(train.inputs).all() and torch.isfinite(validation.inputs).all()):
+            if not bool(train.inputs.isfinite().all() and validation.inputs.isfinite().all()):
                 return Trial({}, "diverged", diverged_at=0)
             scores = class_means(train.inputs, train.labels, num_classes)(validation.inputs)
             accuracy = (scores.argmax(1) == validation.labels).double().mean()
@@ -111,7 +119,7 @@ class NearestCentroid:
         Raises:
             FitDivergedError: The features are not finite.
         """
-        if not bool(torch.isfinite(examples.inputs).all()):
+        if not bool(examples.inputs.isfinite().all()):
             raise FitDivergedError(0)
         return class_means(examples.inputs, examples.labels, num_classes)
 

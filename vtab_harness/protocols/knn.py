@@ -99,14 +99,12 @@ class NearestNeighbours:
         Raises:
             OptionError: Every k is above the number of training examples.
         """
-        import torch
-
         from vtab_harness.engine.neighbours import nearest, unit, votes
 
         grid = [settings for settings in self.grid() if settings["k"] <= len(train)]
         if not grid:
             raise OptionError(f"knn: every k of {self.settings.k} is above the {len(train)} training examples")
-        finite = bool(torch.isfinite(train.inputs).all() and torch.isfinite(validation.inputs).all())
+        finite = bool(train.inputs.isfinite().all() and validation.inputs.isfinite().all())
 
         @cache
         def sorted_neighbours() -> tuple[Tensor, Tensor]:
@@ -137,11 +135,9 @@ class NearestNeighbours:
         Raises:
             FitDivergedError: The features are not finite.
         """
-        import torch
-
         from vtab_harness.engine.neighbours import unit
 
-        if not bool(torch.isfinite(examples.inputs).all()):
+        if not bool(examples.inputs.isfinite().all()):
             raise FitDivergedError(0)
         return NeighbourPredictor(
             unit(examples.inputs),

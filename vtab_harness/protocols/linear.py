@@ -147,11 +147,10 @@ class Linear:
         self, bench: Bench, train: FeatureExamples, validation: FeatureExamples, num_classes: int
     ) -> list[Trial]:
         """Returns the trials of the whole grid."""
-        import torch
         from torch.nn import functional
 
         grid = self.grid()
-        if not bool(torch.isfinite(train.inputs).all() and torch.isfinite(validation.inputs).all()):
+        if not bool(train.inputs.isfinite().all() and validation.inputs.isfinite().all()):
             return [Trial(settings, "diverged", diverged_at=0) for settings in grid]
         standardiser = Standardiser.learn(train.inputs, self.settings.standardise)
         path = self._solve(bench, standardiser(train.inputs), train.labels, num_classes, self.settings.strengths())
@@ -196,9 +195,7 @@ class Linear:
         Raises:
             FitDivergedError: The features are not finite.
         """
-        import torch
-
-        if not bool(torch.isfinite(examples.inputs).all()):
+        if not bool(examples.inputs.isfinite().all()):
             raise FitDivergedError(0)
         standardiser = Standardiser.learn(examples.inputs, self.settings.standardise)
         strengths = [float(choice.settings["l2"])]

@@ -1,5 +1,7 @@
 """Overridden settings and the identity that follows from them."""
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -20,6 +22,16 @@ def name(protocol: EvaluationProtocol) -> str:
 def test_defaults_have_the_plain_identity() -> None:
     assert name(build_protocol("finetune", {})) == "finetune-v1"
     assert name(build_protocol("linear", {})) == "linear-v1"
+
+
+def test_settings_of_our_protocols_are_known_without_torch() -> None:
+    code = (
+        "import sys\nfrom vtab_harness.builtin import NAMES\n"
+        "from vtab_harness.protocols.settings import build_protocol\n"
+        "print([build_protocol(name, {}).grid() for name in NAMES['protocols']] and 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_setting_the_default_value_changes_nothing() -> None:
