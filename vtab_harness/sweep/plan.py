@@ -133,6 +133,7 @@ def _counted(question: Question, learning: Mapping[str, LearningSet] | None) -> 
         forward_images=forward,
         training_images=training,
         work=work_of(question.backbone.macs, forward, training),
+        seconds=None if missing else 0.0,
         prepared=learning is not None,
         passed_over=tuple(question.passed_over),
         records=() if missing or leftovers else tuple(paths),
