@@ -11,17 +11,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from vtab_harness.api.bench import Progress
 from vtab_harness.api.errors import VtabError
 from vtab_harness.api.identity import Identity
 from vtab_harness.api.protocols import Trial, TrialLog, trial_key
-from vtab_harness.engine.checkpoints import Checkpoints
 from vtab_harness.engine.stopping import stop_if_requested
-from vtab_harness.engine.workbench import Progress, Workbench
 from vtab_harness.leases import LEASES, Holder, Lease, LostLeaseError, acquire, tidy
 from vtab_harness.sweep.leases import cell_leases
 from vtab_harness.sweep.store import UNFINISHED, Store, Unfinished
+
+if TYPE_CHECKING:
+    from vtab_harness.engine.workbench import Workbench
 
 WHOLE = "cell"
 
@@ -199,6 +201,8 @@ def clear_finished(store: Store, seeds: Sequence[Identity], holder: Holder, leas
 @contextmanager
 def keeping_states(bench: Workbench, cell: Cell, part: str) -> Iterator[None]:
     """Has trainings keep their states within the context, and removes these once what came of them is kept."""
+    from vtab_harness.engine.checkpoints import Checkpoints  # brings torch
+
     lease, unfinished = cell.held[part], cell.unfinished
 
     def before() -> None:

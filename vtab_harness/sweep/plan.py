@@ -16,6 +16,7 @@ from vtab_harness.prepared.prepare_subsets import LearningSet
 from vtab_harness.protocols.settings import build_protocol, identity
 from vtab_harness.sweep.costs import TRAINING_COST, Costs, Learned, count_images, forward_rate, read_costs, work_of
 from vtab_harness.sweep.known_backbones import KnownBackbone, know
+from vtab_harness.sweep.leases import cell_leases
 from vtab_harness.sweep.questions import Question
 from vtab_harness.sweep.settings import SweepSettings
 
@@ -124,7 +125,10 @@ def _counted(question: Question, learning: Mapping[str, LearningSet] | None) -> 
     forward, training = count_images(question.protocol, learned, question.tasks[0].image_set.size("test"))
     paths = [str(question.store.path(item.of(seed))) for item in everything or () for seed in question.seeds]
     # Of a run that was stopped between a record and the clearing away.
-    leftovers = any(question.store.unfinished(item.identity).is_there() for item in everything or ())
+    leftovers = any(
+        question.store.unfinished(item.identity).is_there() or cell_leases(question.store.root, item.identity).exists()
+        for item in everything or ()
+    )
     return PlannedJob(
         job=question.job,
         finished=len(question.tasks) * len(question.seeds) - missing,

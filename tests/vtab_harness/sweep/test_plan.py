@@ -16,6 +16,7 @@ from vtab_harness.sweep import known_backbones
 from vtab_harness.sweep.evaluate import run_sweep
 from vtab_harness.sweep.plan import make_jobs, plan
 from vtab_harness.sweep.settings import SweepSettings
+from vtab_harness.sweep.store import Store
 
 NET = "timm:test_resnet?pretrained=false&input_size=32"
 sent: list[Job] = []
@@ -106,3 +107,17 @@ def test_a_device_that_is_not_there_is_an_error_where_there_is_work(settings: Sw
     asked = replace(settings, device="cuda:77")
     with pytest.raises(DeviceError, match="cuda:77"):
         plan(jobs_of(asked))
+
+
+def test_what_an_interrupted_run_left_of_finished_work_is_cleared_away(
+    settings: SweepSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was killed between its last record and the end."""
+    settings = replace(settings, backbones=[NET], tasks=["mini_digits"])
+    (record,) = run_sweep(settings).records
+    left = Store(settings.results).unfinished(record.identity).folder
+    left.mkdir(parents=True)
+    (left / "trials-1.jsonl").write_text("")
+    monkeypatch.setattr(known_backbones, "load_backbone", lambda spec: pytest.fail("loaded a network"))
+    assert list(run_sweep(settings).records) == [record]
+    assert not left.exists()

@@ -19,7 +19,7 @@ import pytest
 from vtab_harness import leases
 from vtab_harness.api.executors import Job
 from vtab_harness.api.protocols import trial_key
-from vtab_harness.engine import stopping
+from vtab_harness.engine import stopping, training
 from vtab_harness.leases import Lease, acquire, holders, this_process
 from vtab_harness.protocols import finetune
 from vtab_harness.sweep.cells import Cell
@@ -266,14 +266,14 @@ def test_trials_of_one_search_are_shared(settings: SweepSettings, tmp_path: Path
 
 
 def test_failure_touches_its_own_task(settings: SweepSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = finetune.train
+    real = training.train
 
     def train(bench: Any, images: Any, labels: Any, classes: int, *rest: Any) -> Any:
         if classes == 8:
             raise RuntimeError("an unlucky kernel")
         return real(bench, images, labels, classes, *rest)
 
-    monkeypatch.setattr(finetune, "train", train)
+    monkeypatch.setattr(training, "train", train)
     outcome = run_job(job_of(settings))
     assert outcome.error == "mini_count: RuntimeError: an unlucky kernel"
     assert [failed.task for failed in outcome.failed] == ["mini_count"]
@@ -305,7 +305,7 @@ def test_cell_that_kills_its_processes_is_given_up_and_tried_again_when_asked(li
     assert str(failure.error).startswith("Given up after 3 processes")
     assert "in 'search'" in str(failure.error)
     assert "vtab run --retry" in str(failure.error)
-    assert evaluation.records == ()
+    assert not evaluation.records
     assert len(run_sweep(replace(linear, tries=4)).records) == 1
 
 
@@ -333,7 +333,7 @@ def test_fail_fast_stops_at_the_first_failure(settings: SweepSettings, tmp_path:
     settings = replace(settings, tasks=("caltech101", "mini_digits"), data=(tmp_path,), fail_fast=True)
     evaluation = run_sweep(settings)
     assert len(evaluation.failures) == 1
-    assert evaluation.records == ()
+    assert not evaluation.records
     assert not list(settings.results.rglob("seed*.json"))
 
 
