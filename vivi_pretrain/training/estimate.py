@@ -40,7 +40,7 @@ def estimate(settings: PretrainSettings) -> Estimate:
 
 def _rate(encoder: nn.Module, settings: PretrainSettings, device: torch.device, count: int) -> float:
     """Returns images a second forward and backward, after a batch of warming up."""
-    precision = resolve_precision(settings.precision, device)
+    precision = resolve_precision(settings.precision, device.type)
     inputs = torch.zeros(count, 3, settings.size, settings.size, device=device)
     inputs = inputs.contiguous(memory_format=torch.channels_last)
 

@@ -51,7 +51,7 @@ def run(given: dict[str, Any], study: File) -> None:
             if found is not None:
                 rows = opened.chosen(evaluation)
                 if all(len(row.specs) == 1 for row in rows):
-                    tables.print_scores(found.records, evaluation.chosen_tasks(), evaluation.suite, found.specs)
+                    tables.print_scores(found.records.heads(), evaluation.chosen_tasks(), evaluation.suite, found.specs)
                 else:
                     study_view.print_rows(rows, evaluation, found)
                 for line in tables.passed_over_lines(found.passed_over):

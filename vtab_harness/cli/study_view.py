@@ -11,7 +11,6 @@ import typer
 from rich.markup import escape
 from scipy import stats
 
-from vtab_harness.api.records import Record
 from vtab_harness.api.tasks import GROUPS
 from vtab_harness.cli.plain_text import plain, plain_lines
 from vtab_harness.cli.tables import duration, make_table, median_accuracy, short_names, show
@@ -36,9 +35,9 @@ def print_rows(rows: Sequence[Row], evaluation: EvaluateTable, found: Evaluation
         columns += [(group, [task.name for task in tasks if task.group == group]) for group in groups]
     else:
         columns += [(task.title, [task.name]) for task in tasks]
-    records: dict[tuple[str, str], list[Record]] = {}
-    for spec, record in zip(found.specs, found.records, strict=True):
-        records.setdefault((spec, record.identity.task.name), []).append(record)
+    records: dict[tuple[str, str], list[float | None]] = {}
+    for spec, record in zip(found.specs, found.records.heads(), strict=True):
+        records.setdefault((spec, record.identity.task.name), []).append(record.accuracy)
     # Rows of plain specs are called as short as tells them apart.
     plain_specs = [row.name for row in rows if row.table is None]
     names = dict(zip(plain_specs, short_names(plain_specs), strict=True))

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from vtab_harness.api.pretrainers import Estimate
 from vtab_harness.backbones.loaded import one_sweep
 from vtab_harness.protocols.settings import build_protocol
-from vtab_harness.sweep.job import seeds_of
 from vtab_harness.sweep.plan import PlannedJob, make_jobs, plan
+from vtab_harness.sweep.questions import seeds_of
 from vtab_harness.sweep.study_run import Opened
 from vtab_harness.sweep.study_steps import Made, Step
 from vtab_harness.sweep.study_tables import EvaluateTable
