@@ -28,7 +28,7 @@ def test_passes_the_check() -> None:
 
 @given(st.integers(1, 9), st.integers(1, 12))
 def test_every_job_is_in_one_part_and_parts_are_of_one_size(backbones: int, count: int) -> None:
-    jobs = make_jobs([f"b{i}" for i in range(backbones)], choose_tasks("vtab-1k", []), SweepSettings())
+    jobs = make_jobs([f"timm:b{i}" for i in range(backbones)], choose_tasks("vtab-1k", []), SweepSettings())
     parts = shares(jobs, count)
     names = [(job.backbone, job.tasks) for part in parts for job in part]
     assert sorted(names) == sorted((job.backbone, job.tasks) for job in jobs)
@@ -38,9 +38,9 @@ def test_every_job_is_in_one_part_and_parts_are_of_one_size(backbones: int, coun
 
 def test_no_part_has_only_large_backbones_or_image_sets() -> None:
     """Four backbones in four parts: dealt without a shift, each part would have one of them."""
-    jobs = make_jobs([f"b{i}" for i in range(4)], choose_tasks("vtab-1k", []), SweepSettings())
+    jobs = make_jobs([f"timm:b{i}" for i in range(4)], choose_tasks("vtab-1k", []), SweepSettings())
     for part in shares(jobs, 4):
-        assert {job.backbone for job in part} == {"b0", "b1", "b2", "b3"}
+        assert {job.backbone for job in part} == {"timm:b0", "timm:b1", "timm:b2", "timm:b3"}
         assert len({job.tasks for job in part}) >= 15
 
 
