@@ -115,7 +115,7 @@ class _Pool:
             idle.append(Worker(self._free.pop(0), self._beginning))
             self.workers.append(idle[-1])
         for worker in idle:
-            if worker.ready and (number := self._waiting.take()) is not None:
+            if worker.ready and (number := self._waiting.take(worker.backbone)) is not None:
                 worker.give(number, self._jobs[number])
         return bool(self._waiting) or any(worker.job is not None for worker in self.workers)
 

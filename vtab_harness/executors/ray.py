@@ -144,12 +144,14 @@ class _Worker:
         waits_for: What it was asked last.
         ready: Whether its node is as it has to be.
         job: Number of the job that it has.
+        backbone: Of the job that it had last, which it has loaded.
     """
 
     actor: Any
     waits_for: Any
     ready: bool = False
     job: int | None = None
+    backbone: str | None = None
 
 
 class _Pool:
@@ -185,8 +187,8 @@ class _Pool:
             actor = self._remote.remote(self._beginning)
             self._workers.append(_Worker(actor, actor.look.remote(self._folders)))
         for worker in idle:
-            if worker.ready and (number := self._waiting.take()) is not None:
-                worker.job = number
+            if worker.ready and (number := self._waiting.take(worker.backbone)) is not None:
+                worker.job, worker.backbone = number, self._jobs[number].backbone
                 worker.waits_for = worker.actor.do.remote(*self._as_sent(self._jobs[number]))
         return bool(self._waiting) or any(worker.job is not None for worker in self._workers)
 

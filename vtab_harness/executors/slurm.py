@@ -132,7 +132,7 @@ class Slurm:
         try:
             while waiting or running:
                 room = self.settings.parallel - len(running) if local else _LARGEST_ARRAY
-                bundles = _bundles(waiting, self.settings.jobs_per_task, alone, room)
+                bundles = _bundles(waiting, jobs, self.settings.jobs_per_task, alone, room)
                 tasks = [
                     _Bundle(beginning, tuple(with_full_paths(jobs[n]) for n in bundle), here) for bundle in bundles
                 ]
@@ -194,10 +194,12 @@ class Slurm:
         return executor
 
 
-def _bundles(waiting: Waiting, size: int, alone: set[int], most: int) -> list[list[int]]:
+def _bundles(waiting: Waiting, jobs: Sequence[Job], size: int, alone: set[int], most: int) -> list[list[int]]:
     """Takes jobs in order, some together; those of a task that was lost each for itself."""
     bundles: list[list[int]] = []
-    while (number := waiting.take()) is not None:
+    backbone: str | None = None
+    while (number := waiting.take(backbone)) is not None:
+        backbone = jobs[number].backbone
         last = bundles[-1] if bundles else []
         if last and len(last) < size and not alone & {number, last[0]}:
             last.append(number)

@@ -1,4 +1,4 @@
-"""Jobs that wait for a worker, and how often one may cost a worker its life."""
+"""Jobs that wait for a worker: which one a worker gets, and how often one may cost a worker its life."""
 
 from __future__ import annotations
 
@@ -9,27 +9,47 @@ from vtab_harness.api.executors import Job, JobOutcome
 
 
 class Waiting:
-    """Hands jobs out in order, one at a time.
+    """Hands jobs out, one at a time.
+
+    Loading a large backbone takes longer than many a job. A worker that is free therefore goes on with its own
+    backbone. When nothing of that is left it begins the first backbone that nobody has begun, and when all are begun
+    it helps where most jobs wait: a backbone is loaded once, and again only at the end, by workers that would have
+    nothing else to do.
 
     Args:
-        jobs: All jobs. Their settings say how often one is tried whose worker is lost (``tries``).
+        jobs: All jobs, in the order in which they should be done. Their settings say how often one is tried whose
+            worker is lost (``tries``).
     """
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._jobs = jobs
-        self._numbers = deque(range(len(jobs)))
+        self._numbers: dict[str, deque[int]] = {}
+        for number, job in enumerate(jobs):
+            self._numbers.setdefault(job.backbone, deque()).append(number)
+        self._fresh = dict.fromkeys(self._numbers)
         self._lost: dict[int, int] = {}
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return sum(map(len, self._numbers.values()))
 
-    def take(self) -> int | None:
-        """Returns the number of the next job, None where none waits."""
-        return self._numbers.popleft() if self._numbers else None
+    def take(self, backbone: str | None = None) -> int | None:
+        """Returns the number of the next job, None where none waits.
+
+        Args:
+            backbone: That the worker has loaded.
+        """
+        waiting = {spec: numbers for spec, numbers in self._numbers.items() if numbers}
+        if not waiting:
+            return None
+        if backbone not in waiting:
+            most = max(waiting, key=lambda spec: len(waiting[spec]))
+            backbone = next((spec for spec in self._fresh if spec in waiting), most)
+        self._fresh.pop(backbone, None)
+        return waiting[backbone].popleft()
 
     def put_back(self, number: int) -> None:
         """Takes back a job that was not begun."""
-        self._numbers.appendleft(number)
+        self._numbers[self._jobs[number].backbone].appendleft(number)
 
     def lost(self, number: int, why: str) -> JobOutcome | None:
         """Takes note that a worker was lost with its job: the job waits again, behind the others, or is given up.
@@ -44,7 +64,7 @@ class Waiting:
         job = self._jobs[number]
         self._lost[number] = tries = self._lost.get(number, 0) + 1
         if tries < job.settings.tries:
-            self._numbers.append(number)
+            self._numbers[job.backbone].append(number)
             return None
         times = "" if tries == 1 else f" This was try {tries} of {tries}."
         return JobOutcome(job, error=f"{why}{times} Give the same command again with --retry to try once more.")

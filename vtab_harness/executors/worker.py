@@ -36,12 +36,14 @@ class Worker:
     Attributes:
         job: Number of the job that it has; None where it waits for one.
         ready: Whether it has said that it can work.
+        backbone: Of the job that it had last, which it has loaded.
     """
 
     def __init__(self, device: str, beginning: Beginning) -> None:
         self.device = device
         self.job: int | None = None
         self.ready = False
+        self.backbone: str | None = None
         self._stopped_since: float | None = None
         self.connection, other = _CONTEXT.Pipe()
         self.process = _CONTEXT.Process(target=_serve, args=(other, device, beginning, os.getpid()))
@@ -52,7 +54,7 @@ class Worker:
 
     def give(self, number: int, job: Job) -> None:
         """Gives it a job."""
-        self.job = number
+        self.job, self.backbone = number, job.backbone
         try:
             self.connection.send(job)
         except OSError:

@@ -92,10 +92,11 @@ def test_what_is_asked_of_slurm_is_in_its_script(tmp_path: Path, monkeypatch: py
 
 
 def test_small_jobs_share_a_task_and_those_of_a_lost_one_do_not(tmp_path: Path) -> None:
-    waiting = Waiting(jobs(7, tmp_path))
-    assert _bundles(waiting, 3, {1, 2}, 4) == [[0], [1], [2], [3, 4, 5]]
-    assert _bundles(waiting, 3, set(), 4) == [[6]]
-    assert _bundles(waiting, 3, set(), 4) == []
+    seven = jobs(7, tmp_path)
+    waiting = Waiting(seven)
+    assert _bundles(waiting, seven, 3, {1, 2}, 4) == [[0], [1], [2], [3, 4, 5]]
+    assert _bundles(waiting, seven, 3, set(), 4) == [[6]]
+    assert _bundles(waiting, seven, 3, set(), 4) == []
 
 
 def test_jobs_of_a_task_are_done_by_one_process(tmp_path: Path) -> None:

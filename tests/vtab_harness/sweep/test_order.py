@@ -1,4 +1,4 @@
-"""Jobs go out longest first, and a backbone is not loaded again and again."""
+"""Jobs go out longest first, and those of a backbone together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vtab_harness.api.executors import Job
-from vtab_harness.sweep.order import Turns, longest_first
+from vtab_harness.sweep.order import longest_first
 from vtab_harness.sweep.plan import PlannedJob
 
 Sizes = st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 5), st.integers(0, 5)), max_size=20)
@@ -48,44 +48,3 @@ def test_no_job_is_lost_and_no_backbone_comes_twice(sizes: list[tuple[str, int, 
     for _, group in groupby(ordered, key=lambda item: item.job.backbone):
         seconds = [item.seconds or 0 for item in group]
         assert seconds == sorted(seconds, reverse=True)
-
-
-@given(Sizes, st.integers(1, 5), st.randoms())
-def test_every_job_has_its_turn_once_and_workers_stay_with_a_backbone(
-    sizes: list[tuple[str, int, int]], workers: int, random: object
-) -> None:
-    jobs = [item.job for item in longest_first([planned(b, f"{i}", work) for i, (b, work, _) in enumerate(sizes)])]
-    turns, done = Turns(jobs), []
-    loaded: list[str | None] = [None] * workers
-    loads: dict[str, int] = {}
-    while True:
-        worker = random.randrange(workers)  # type: ignore[attr-defined]
-        waiting = {job.backbone for job in jobs} - {b for b in loads if not _left(jobs, done, b)}
-        job = turns.next_job(loaded[worker])
-        if job is None:
-            break
-        if loaded[worker] in waiting:
-            assert job.backbone == loaded[worker]
-        elif job.backbone != loaded[worker]:
-            # Helps with one that somebody has begun only where all are begun.
-            assert job.backbone not in loads or waiting <= set(loads)
-            loads[job.backbone] = loads.get(job.backbone, 0) + 1
-        loaded[worker] = job.backbone
-        done.append(job)
-    assert sorted(done, key=jobs.index) == jobs
-    if workers == 1:
-        assert done == jobs
-        assert all(count == 1 for count in loads.values())
-
-
-def _left(jobs: list[Job], done: list[Job], backbone: str) -> bool:
-    return sum(job.backbone == backbone for job in jobs) > sum(job.backbone == backbone for job in done)
-
-
-def test_helpers_go_where_most_wait() -> None:
-    jobs = [Job(backbone, (task,), None) for backbone, tasks in (("a", "12"), ("b", "123")) for task in tasks]
-    turns = Turns(jobs)
-    assert [turns.next_job() for _ in range(2)] == [jobs[0], jobs[2]]
-    third = turns.next_job()
-    assert third is not None
-    assert third.backbone == "b"
