@@ -15,7 +15,7 @@ from leaderboards.board.rounding import rounded
 from leaderboards.records.scan import Found
 from leaderboards.text import shortened
 from vtab_harness import __version__
-from vtab_harness.api.errors import OptionError, StorageError
+from vtab_harness.api.errors import OptionError
 from vtab_harness.api.settings import REQUIRED, Settings, argument, option
 from vtab_harness.cli.plain_text import plain
 from vtab_harness.formats.json_file import read_json
@@ -98,7 +98,7 @@ def build(found: Found, settings: LeaderboardSettings, tell: Tell) -> tuple[Boar
         StorageError: The folder cannot be written, or no record can be used or is left.
     """
     from leaderboards import exports
-    from leaderboards.board.from_records import build_board
+    from leaderboards.board.from_records import fill_board
     from leaderboards.board.summary import summarise
     from leaderboards.records.results import read_results
     from leaderboards.records.table_choice import choose
@@ -113,15 +113,13 @@ def build(found: Found, settings: LeaderboardSettings, tell: Tell) -> tuple[Boar
     with storage_errors(out, "writing a leaderboard"):
         (out / CACHE).mkdir(parents=True, exist_ok=True)
     results = read_results(found, out / CACHE / "records.sqlite", settings.verify)
-    if not results.entries:
-        named, bad = ", ".join(map(str, found.folders)), results.unusable
-        reasons = "; ".join(f"{entry.path}: {entry.error}" for entry in bad[:5])
-        raise StorageError(f"None of the {len(bad)} records in {named} can be used.", reasons)
-    choice = choose(results.entries, settings.suite, settings.protocol, settings.variants)
+    if results.readable.empty:
+        results.require_some()
+    choice = choose(results.readable, settings.suite, settings.protocol, settings.variants)
     say(f"{choice.in_words()}: {choice.records} records.")
     for suite, protocol, variant, count in choice.others:
         say(f"Not in this table: {count} records of {suite}, {protocol}, data variant {variant}.")
-    board = build_board(results, choice, settings.aggregation)
+    board = fill_board(results, choice, settings.aggregation)
     summary = summarise(board)
     if settings.baseline is not None:
         summary = replace(summary, baseline=find_row(board, settings.baseline))

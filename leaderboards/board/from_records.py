@@ -1,30 +1,58 @@
-"""Entries -> a board, with a reason for every record that does not get in."""
+"""The frame of records -> a board, with a reason for every record that does not get in."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from leaderboards.board.board import Aggregation, BackboneRow, Board, Duplicate, LeftOut, TaskColumn
-from leaderboards.records.entry import Entry
+from leaderboards.records.frame import check_frame, newest
 from leaderboards.records.names import pretraining_step, row_names
 from leaderboards.records.record import column_differences, read_usable
-from leaderboards.records.results import Results
-from leaderboards.records.table_choice import Choice
+from leaderboards.records.results import Results, disputes, settle
+from leaderboards.records.table_choice import Choice, choose
 from vtab_harness import registry
 from vtab_harness.api.errors import StorageError
 from vtab_harness.api.tasks import GROUPS, Task
 
-Cell = tuple[str, str, int]
-"""Backbone, task, seed."""
+
+def build_board(
+    frame: pd.DataFrame,
+    suite: str | None = None,
+    protocol: str | None = None,
+    variants: Sequence[str] = (),
+    aggregation: Aggregation = "median",
+) -> Board:
+    """Makes a board of a frame: one suite, one protocol, one data variant. What is not given is what most records have.
+
+    Args:
+        frame: Of `leaderboards.load`, or some of its rows.
+        suite: Registered name.
+        protocol: Identity such as ``finetune-v1``, or a name such as ``finetune`` where that says it.
+        variants: Data variants in order of preference.
+        aggregation: Over seeds.
+
+    Raises:
+        OptionError: It is no frame of records, or none of them fits.
+
+    Example:
+        >>> import leaderboards
+        >>> board = leaderboards.build_board(leaderboards.load("results"), suite="mini")  # doctest: +SKIP
+    """
+    check_frame(frame)
+    usable, disputed, copies = settle(frame)
+    choice = choose(frame, suite, protocol, variants)
+    return fill_board(Results(usable, (), disputed, copies), choice, aggregation)
 
 
-def build_board(results: Results, choice: Choice, aggregation: Aggregation = "median") -> Board:
+def fill_board(results: Results, choice: Choice, aggregation: Aggregation = "median") -> Board:
     """Fills a board with the records that fit a choice.
 
     Raises:
@@ -32,135 +60,128 @@ def build_board(results: Results, choice: Choice, aggregation: Aggregation = "me
     """
     suite = registry.suites.get(choice.suite)
     tasks = sorted((registry.tasks.get(name) for name in suite.tasks), key=lambda task: GROUPS.index(task.group))
-    left_out = [LeftOut(entry.path, entry.backbone, entry.task, entry.error) for entry in results.unusable]
-    fitting = _fitting(results.entries, choice, {task.name: task for task in tasks}, left_out)
-    variants = {entry.task: entry.variant for entry in fitting}
-    cells, duplicates = _cells(fitting, left_out)
-    if not fitting:
+    left_out = [LeftOut(entry.record, entry.folder, entry.task, entry.error) for entry in results.unusable]
+    reasons = _reasons(results.readable, choice, {task.name: task for task in tasks})
+    frame = results.frame
+    why = reasons[: len(frame)]
+    _leave_out(left_out, frame, why)
+    disputed = _leave_out(left_out, results.disputed, reasons[len(frame) :])
+    duplicates = [Duplicate(d.folder, d.task, d.seed, d.records, d.correct) for d in disputes(disputed)]
+    for dispute in disputes(disputed):
+        left_out += [LeftOut(record, dispute.folder, dispute.task, reason) for record, reason in dispute.reasons()]
+    frame = frame[why == ""]
+    fitting = pd.concat([frame, disputed]) if len(disputed) else frame
+    if fitting.empty:
         raise StorageError(f"No record is left for {choice.in_words()}.", left_out[0].reason if left_out else None)
-    newest: dict[str, Entry] = {}
-    for entry in fitting:
-        if entry.backbone not in newest or entry.finished > newest[entry.backbone].finished:
-            newest[entry.backbone] = entry
-    keys = sorted(newest)
-    names = row_names([(key, newest[key].spec, newest[key].weights) for key in keys])
-    rows = [_row(newest[key], name) for key, name in zip(keys, names, strict=True)]
-    seeds = sorted({entry.seed for entry in fitting})
+    latest = newest(fitting)
+    rows = _rows(latest)
+    seeds = sorted(fitting["seed"].unique().tolist())
     columns = tuple(TaskColumn(t.name, t.title, t.group, t.num_classes, t.chance) for t in tasks)
     board = _empty(choice, suite.version, columns, rows, seeds)
-    b, t, s = ({name: i for i, name in enumerate(names_)} for names_ in (keys, [c.name for c in columns], seeds))
-    seconds = _seconds(cells.values())
-    for (backbone, task, seed), entry in cells.items():
-        at = b[backbone], t[task], s[seed]
-        board.status[at], board.paths[at], board.seconds[at] = entry.status, entry.path, seconds[entry.path]
-        if entry.status == "finished":
-            board.accuracy[at] = entry.correct / entry.examples
-            board.correct[at], board.examples[at] = entry.correct, entry.examples
-    speeds = _speeds(cells.values())
-    board.images_per_second[:] = [speeds.get(key, np.nan) for key in keys]
+    places = [row.key for row in rows], [column.name for column in columns], seeds
+    at = tuple(pd.Index(names).get_indexer(frame[name]) for names, name in zip(places, _PLACE, strict=True))
+    finished = (frame["status"] == "finished").to_numpy()
+    board.status[at], board.paths[at], board.seconds[at] = frame["status"], frame["record"], _seconds(frame)
+    board.accuracy[at] = np.where(finished, frame["accuracy"], np.nan)
+    board.correct[at], board.examples[at] = frame["correct"], frame["examples"]
+    board.images_per_second[:] = _speeds(frame).reindex(places[0])
+    date = fitting["finished"].max()
+    variants = dict(fitting[["task", "variant"]].drop_duplicates("task").astype(object).itertuples(index=False))
     return replace(
         board,
-        train_examples=fitting[0].train_examples,
+        train_examples=str(fitting["train_examples"].iloc[0]),
         # A hash of them is part of the protocol's identity, so that they are the same for all.
-        overridden=json.loads(fitting[0].overridden),
+        overridden=json.loads(fitting["overridden"].iloc[0]),
         variants={task.name: variants[task.name] for task in tasks if task.name in variants},
-        date=max(entry.finished for entry in fitting)[:10],
+        date="" if pd.isna(date) else f"{date:%Y-%m-%d}",
         left_out=tuple(left_out),
         duplicates=tuple(duplicates),
         aggregation=aggregation,
     )
 
 
-def _fitting(entries: Sequence[Entry], choice: Choice, tasks: dict[str, Task], left_out: list[LeftOut]) -> list[Entry]:
-    """Returns the records of this table; the others are added to `left_out`."""
+_PLACE = ("folder", "task", "seed")
+_KIND = ["task", "protocol", "variant", "task_version", "column"]
+"""What decides whether a record fits: all of one kind do, or none."""
+
+
+def _leave_out(left_out: list[LeftOut], frame: pd.DataFrame, why: NDArray[np.object_]) -> pd.DataFrame:
+    """Returns the records that fit; the others are added to `left_out`."""
+    others = frame[why != ""]
+    columns = [others[name].astype(object) for name in ("record", "folder", "task")]
+    left_out += [LeftOut(*place) for place in zip(*columns, why[why != ""], strict=True)]
+    return frame[why == ""]
+
+
+def _reasons(frame: pd.DataFrame, choice: Choice, tasks: dict[str, Task]) -> NDArray[np.object_]:
+    """Returns for each record why it is not in this table; empty where it is."""
+    kinds = frame.groupby(_KIND, observed=True, sort=False)
+    examples = kinds["record"].first()
+    counts = kinds.size()
     order = {variant: i for i, variant in enumerate(choice.variants)}
-    there = [e for e in entries if e.task in tasks and e.protocol == choice.protocol and e.variant in order]
     variant_of: dict[str, str] = {}
-    for entry in there:
-        best = variant_of.setdefault(entry.task, entry.variant)
-        if order[entry.variant] < order[best]:
-            variant_of[entry.task] = entry.variant
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    examples: dict[str, Entry] = {}
-    for entry in there:
-        if entry.variant == variant_of[entry.task] and entry.task_version == tasks[entry.task].version:
-            counts[entry.task][entry.column] += 1
-            examples.setdefault(entry.column, entry)
-    column_of = {task: min(count, key=lambda column: (-count[column], column)) for task, count in counts.items()}
-    different = {
-        column: _difference(examples[column_of[task]], examples[column])
-        for task, count in counts.items()
-        for column in count
-        if column != column_of[task]
-    }
-    fitting = []
-    for entry in entries:
-        if entry.task not in tasks:
-            reason = f"its task is not one of the suite {choice.suite}"
-        elif entry.protocol != choice.protocol:
-            reason = f"its protocol is {entry.protocol}, the table's is {choice.protocol}"
-        elif entry.task not in variant_of or entry.variant != variant_of[entry.task]:
-            wanted = variant_of.get(entry.task, choice.variants[0])
-            reason = f"its data are the variant {entry.variant}, the table's are {wanted}"
-        elif entry.task_version != tasks[entry.task].version:
-            now = tasks[entry.task].version
-            reason = f"it is of version {entry.task_version} of its task, this harness has version {now}"
-        elif entry.column != column_of[entry.task]:
-            others = counts[entry.task][column_of[entry.task]]
-            reason = f"it is not like the {others} other records of this task: {different[entry.column]}"
-        else:
-            fitting.append(entry)
-            continue
-        left_out.append(LeftOut(entry.path, entry.backbone, entry.task, reason))
-    return fitting
+    for task, protocol, variant, _, _ in counts.index:
+        if task in tasks and protocol == choice.protocol and variant in order:
+            best = variant_of.setdefault(task, variant)
+            if order[variant] < order[best]:
+                variant_of[task] = variant
+    columns: dict[str, Counter[str]] = defaultdict(Counter)
+    for (task, protocol, variant, version, column), count in counts.items():
+        fits = task in variant_of and protocol == choice.protocol and variant == variant_of[task]
+        if fits and version == tasks[task].version:
+            columns[task][column] += int(count)
+    column_of = {task: min(count, key=lambda column: (-count[column], column)) for task, count in columns.items()}
+    example_of = {column: record for (*_, column), record in examples.items()}
+
+    def reason(task: str, protocol: str, variant: str, version: str, column: str) -> str:
+        if task not in tasks:
+            return f"its task is not one of the suite {choice.suite}"
+        if protocol != choice.protocol:
+            return f"its protocol is {protocol}, the table's is {choice.protocol}"
+        if task not in variant_of or variant != variant_of[task]:
+            wanted = variant_of.get(task, choice.variants[0])
+            return f"its data are the variant {variant}, the table's are {wanted}"
+        if version != tasks[task].version:
+            return f"it is of version {version} of its task, this harness has version {tasks[task].version}"
+        if column != column_of[task]:
+            others, wanted = columns[task][column_of[task]], example_of[column_of[task]]
+            how = _difference(wanted, example_of[column])
+            return f"it is not like the {others} other records of this task: {how}"
+        return ""
+
+    reasons = np.array([reason(*kind) for kind in counts.index], object)
+    return np.asarray(reasons[kinds.ngroup().to_numpy()] if len(frame) else reasons, object)
 
 
-def _difference(wanted: Entry, other: Entry) -> str:
+def _difference(wanted: str, other: str) -> str:
     """Returns in words why two records are of two columns, from what the files hold now."""
     try:
-        one, another = (read_usable(Path(entry.path)).head.identity for entry in (wanted, other))
+        one, another = (read_usable(Path(record)).head.identity for record in (wanted, other))
     except StorageError:
         return "other examples, settings or code"
     return column_differences(one, another)
 
 
-def _cells(fitting: Sequence[Entry], left_out: list[LeftOut]) -> tuple[dict[Cell, Entry], list[Duplicate]]:
-    """Returns one record a cell and seed; where several disagree, none, and a duplicate that names them all."""
-    together: dict[Cell, list[Entry]] = {}
-    for entry in fitting:
-        together.setdefault((entry.backbone, entry.task, entry.seed), []).append(entry)
-    cells: dict[Cell, Entry] = {}
-    duplicates = []
-    for cell, entries in together.items():
-        # Folders that were merged, or are given twice, hold the same record more than once.
-        if len(entries) == 1 or len({(e.status, e.correct, e.examples, e.predictions) for e in entries}) == 1:
-            cells[cell] = entries[0]
-            continue
-        paths = tuple(entry.path for entry in entries)
-        scores = tuple(entry.correct if entry.status == "finished" else None for entry in entries)
-        duplicates.append(Duplicate(*cell, paths, scores))
-        for entry in entries:
-            others = " and ".join(path for path in paths if path != entry.path)
-            reason = f"it disagrees with {others}, which is the same backbone, task and seed; neither is used"
-            left_out.append(LeftOut(entry.path, entry.backbone, entry.task, reason))
-    return cells, duplicates
-
-
-def _row(entry: Entry, name: str) -> BackboneRow:
-    return BackboneRow(
-        key=entry.backbone,
-        name=name,
-        spec=entry.spec,
-        parameters=entry.parameters,
-        macs=entry.macs,
-        feature_size=entry.feature_size,
-        pretrained=bool(entry.pretrained),
-        input_size=(entry.height, entry.width),
-        weights=entry.weights,
-        architecture=json.loads(entry.architecture),
-        step=pretraining_step(entry.spec),
-        source=entry.spec.partition(":")[0],
-    )
+def _rows(latest: pd.DataFrame) -> list[BackboneRow]:
+    rows = list(latest.astype(object).itertuples(index=False))
+    names = row_names([(row.folder, row.spec, row.weights) for row in rows])
+    return [
+        BackboneRow(
+            key=row.folder,
+            name=name,
+            spec=row.spec,
+            parameters=row.parameters,
+            macs=None if row.multiply_adds is pd.NA else row.multiply_adds,
+            feature_size=row.feature_size,
+            pretrained=row.pretrained,
+            input_size=(row.input_height, row.input_width),
+            weights=row.weights,
+            architecture=json.loads(row.architecture),
+            step=pretraining_step(row.spec),
+            source=row.spec.partition(":")[0],
+        )
+        for row, name in zip(rows, names, strict=True)
+    ]
 
 
 def _empty(
@@ -187,36 +208,28 @@ def _empty(
     )
 
 
-def _seconds(entries: Iterable[Entry]) -> dict[str, float]:
-    """Returns path -> seconds.
+def _seconds(frame: pd.DataFrame) -> pd.Series:
+    """Returns the seconds of each record.
 
     One command that trains several seeds of a task searches once, and writes the time of all of it into each of their
     records; it is shared out between them, so that the sum over seeds is what was spent.
     """
-    together: dict[tuple[str, str, str], list[Entry]] = {}
-    for entry in entries:
-        alone = entry.started or entry.path
-        together.setdefault((entry.backbone, entry.task, alone), []).append(entry)
-    return {
-        entry.path: max(other.seconds for other in same) / len(same) for same in together.values() for entry in same
-    }
+    dated = frame[frame["started"].notna()]
+    together = dated.groupby(["folder", "task", "started"], observed=True, sort=False)["seconds"]
+    shared = together.transform("max") / together.transform("size")
+    return frame["seconds"].where(frame["started"].isna(), shared)
 
 
-def _speeds(entries: Iterable[Entry]) -> dict[str, float]:
+def _speeds(frame: pd.DataFrame) -> pd.Series:
     """Returns backbone -> test images a second, where it was measured.
 
     A protocol that trains the network runs every test image through each trained network; where features are kept, the
     time of the test pass says nothing, unless the record states a speed.
     """
-    stated: dict[str, list[float]] = {}
-    passes: dict[str, dict[tuple[str, float], int]] = {}
-    for entry in entries:
-        if entry.images_per_second:
-            stated.setdefault(entry.backbone, []).append(entry.images_per_second)
-        elif entry.trained and entry.test_seconds and entry.examples:
-            # Seeds and tasks that share a pass share its time.
-            runs = passes.setdefault(entry.backbone, {})
-            at = (entry.started, entry.test_seconds)
-            runs[at] = runs.get(at, 0) + entry.examples
-    measured = {key: sum(runs.values()) / sum(seconds for _, seconds in runs) for key, runs in passes.items()}
-    return {**measured, **{key: float(np.median(speeds)) for key, speeds in stated.items()}}
+    is_stated = frame["images_per_second"] > 0
+    stated = frame[is_stated].groupby("folder", observed=True)["images_per_second"].median()
+    passes = frame[~is_stated & frame["trained"] & (frame["test_seconds"] > 0) & (frame["examples"] > 0)]
+    # Seeds and tasks that share a pass share its time.
+    runs = passes.groupby(["folder", "started", "test_seconds"], observed=True, dropna=False)["examples"].sum()
+    runs = runs.reset_index().groupby("folder", observed=True)[["examples", "test_seconds"]].sum()
+    return stated.combine_first(runs["examples"] / runs["test_seconds"])

@@ -5,16 +5,80 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from leaderboards.compare.comparison import Comparison, SuiteComparison, TaskComparison
 from leaderboards.compare.pairing import Pair, pair
 from leaderboards.compare.verdict import POWER, notes, shown, verdict
-from leaderboards.records.runs import BackboneRuns
+from leaderboards.records.lookup import choose_protocol, choose_tasks, find_backbone
+from leaderboards.records.runs import BackboneRuns, Runs, runs_of
 from leaderboards.statistics.holm import holm
 from leaderboards.statistics.mcnemar import mcnemar_exact
 from leaderboards.statistics.paired import PairedTask, paired_hierarchical_bootstrap, task_estimate
 from leaderboards.statistics.power import smallest_detectable
 from vtab_harness.api.errors import OptionError
+
+
+def compare_backbones(
+    a: str,
+    b: str,
+    frame: pd.DataFrame,
+    protocol: str | None = None,
+    suite: str | None = None,
+    confidence: float = 0.95,
+    draws: int = 10_000,
+    seed: int = 0,
+) -> Comparison:
+    """Compares two backbones of a frame, paired on the test examples.
+
+    Args:
+        a: The first, by spec, folder, or the name within its spec where only one has it.
+        b: The second.
+        frame: Of `leaderboards.load`, or some of its rows; the predictions lie beside the records that it names.
+        protocol: Where both were measured under several.
+        suite: Where the frame holds tasks of several.
+        confidence: Of intervals and tests.
+        draws: Of the bootstrap over the suite.
+        seed: Of the bootstrap.
+
+    Raises:
+        OptionError: A name means none or several, or they were not measured alike; says what there is.
+
+    Example:
+        >>> import leaderboards
+        >>> found = leaderboards.compare_backbones("a", "b", leaderboards.load("results"))  # doctest: +SKIP
+        >>> print(found.verdict)  # doctest: +SKIP
+    """
+    return compare_named(a, b, runs_of(frame), protocol, suite, confidence, draws, seed)
+
+
+def compare_named(
+    a: str,
+    b: str,
+    runs: Runs,
+    protocol: str | None = None,
+    suite: str | None = None,
+    confidence: float = 0.95,
+    draws: int = 10_000,
+    seed: int = 0,
+) -> Comparison:
+    """Compares what two names mean among some runs; see `compare_backbones`."""
+    everything = {key: backbone for backbones in runs.values() for key, backbone in backbones.items()}
+    sides = [find_backbone(everything, name) for name in (a, b)]
+    common = [name for name, backbones in runs.items() if all(side.key in backbones for side in sides)]
+    if not common and protocol is None:
+        measured = [", ".join(p for p, backbones in runs.items() if side.key in backbones) for side in sides]
+        raise OptionError(
+            f"{sides[0].key} ({measured[0]}) and {sides[1].key} ({measured[1]}) were not measured under one protocol.",
+            "Run both with the same --protocol.",
+        )
+    chosen = choose_protocol(common, protocol, "A and B were measured")
+    one, other = (runs[chosen][side.key] for side in sides)
+    name, tasks = choose_tasks([task for task in one.tasks if task in other.tasks], suite)
+    if name is None:
+        # No suite says which tasks there should be; those whose records cannot be used are named.
+        tasks = tuple(task for task in one.all_tasks if task in other.all_tasks)
+    return compare(one, other, chosen, name, tasks, confidence, draws, seed)
 
 
 def compare(
@@ -91,12 +155,12 @@ def _compare_tasks(pairs: Sequence[Pair], confidence: float) -> tuple[TaskCompar
     found = []
     for i, (task, estimate) in enumerate(zip(scores, estimates, strict=True)):
         low, high = estimate.interval(confidence)
-        block = pairs[i].a[0].record.task
+        first = pairs[i].a[0]
         found.append(
             TaskComparison(
                 name=task.name,
-                title=block.title,
-                group=block.group,
+                title=first.title,
+                group=first.group,
                 examples=task.a.shape[1],
                 seeds_a=len(task.a),
                 seeds_b=len(task.b),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from leaderboards.records.record import column_differences, column_of, why_not
+from leaderboards.records.record import column_differences, why_not
 from leaderboards.records.runs import BackboneRuns, Run
 from leaderboards.statistics.paired import PairedTask
 from vtab_harness.api.errors import OptionError, StorageError
@@ -56,7 +56,7 @@ def pair(task: str, a: BackboneRuns, b: BackboneRuns) -> Pair | str:
         if not np.array_equal(truth, labels):
             return f"{first.path} and {run.path} have other labels"
     right_a, right_b = (np.array([predicted == truth for predicted, _ in side.values()]) for side in (found_a, found_b))
-    images = first.record.identity.data.test_images
+    images = first.test_images
     return Pair(PairedTask(task, right_a, right_b, images), list(found_a), list(found_b))
 
 
@@ -73,13 +73,13 @@ def _common(task: str, a: BackboneRuns, b: BackboneRuns) -> tuple[list[Run], lis
         return of_a[common[0]], of_b[common[0]]
     if common:
         one, other = (of_a[column][0] for column in common[:2])
-        words = column_differences(one.record.identity, other.record.identity)
+        words = column_differences(one.identity(), other.identity())
         raise OptionError(
             f"{task}: both have results that must not be mixed: {one.path} and {other.path} differ ({words}).",
             "Choose a data variant with --variant, or leave the older results out.",
         )
     one, other = next(iter(of_a.values()))[0], next(iter(of_b.values()))[0]
-    words = column_differences(one.record.identity, other.record.identity)
+    words = column_differences(one.identity(), other.identity())
     raise OptionError(
         f"{task}: {one.path} and {other.path} were not measured on the same examples in the same way ({words}).",
         "Prepare the data of both in the same way, and run the older one again.",
@@ -89,12 +89,12 @@ def _common(task: str, a: BackboneRuns, b: BackboneRuns) -> tuple[list[Run], lis
 def _by_column(runs: Sequence[Run]) -> dict[str, list[Run]]:
     found: dict[str, list[Run]] = {}
     for run in runs:
-        found.setdefault(column_of(run.record.identity), []).append(run)
+        found.setdefault(run.column, []).append(run)
     return found
 
 
 def _diverged(backbone: BackboneRuns, runs: Sequence[Run]) -> str:
-    seeds = ", ".join(str(run.record.seed) for run in runs if run.record.status == "diverged")
+    seeds = ", ".join(str(run.seed) for run in runs if run.diverged)
     return f"{backbone.key} diverged (seed {seeds})" if seeds else ""
 
 

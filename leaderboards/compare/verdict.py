@@ -33,10 +33,10 @@ def notes(pairs: Sequence[Pair], tasks: Sequence[TaskComparison]) -> list[str]:
         found.append("Several seeds: accuracies are means over seeds; counts and McNemar are of the median seeds.")
     # What remains of the identities in one column: number format, TF32, micro-batch.
     skip = ("backbone", "data", "task", "protocol", "labels", "seed")
-    words = dict.fromkeys(differences(p.a[0].record.identity, p.b[0].record.identity, skip) for p in pairs)
+    words = dict.fromkeys(differences(p.a[0].identity(), p.b[0].identity(), skip) for p in pairs)
     found += [f"The arithmetic of B differs from that of A: {word}." for word in words if word]
     sides = ([run for p in pairs for run in p.a], [run for p in pairs for run in p.b])
-    of_a, of_b = (", ".join(sorted({run.record.environment.device for run in runs})) for runs in sides)
+    of_a, of_b = (", ".join(sorted({run.device for run in runs})) for runs in sides)
     if of_a != of_b:
         found.append(f"The device differs: {of_a} and {of_b}.")
     return found

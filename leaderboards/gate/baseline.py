@@ -139,10 +139,10 @@ def _task(backbone: BackboneRuns, task: str) -> tuple[BaselineTask, dict[int, Pr
     kept: list[Run] = []
     problems = []
     for run in runs:
-        if run.record.status == "diverged":
+        if run.diverged:
             raise StorageError(f"{run.path} diverged: nothing can be held against it.", "Use other settings.")
-        if run.record.identity.comparable != runs[0].record.identity.comparable:
-            words = differences(runs[0].record.identity, run.record.identity)
+        if run.comparable != runs[0].comparable:
+            words = differences(runs[0].identity(), run.identity())
             raise StorageError(
                 f"{runs[0].path} and {run.path} differ ({words}).", "Choose with --variant, or leave the older one out."
             )
@@ -151,7 +151,7 @@ def _task(backbone: BackboneRuns, task: str) -> tuple[BaselineTask, dict[int, Pr
         except StorageError as error:
             problems.append(f"{run.path} is left out: {why_not(run.path, error)}")
             continue
-        arrays[run.record.seed] = predicted.astype(np.min_scalar_type(int(predicted.max())))
+        arrays[run.seed] = predicted.astype(np.min_scalar_type(int(predicted.max())))
         kept.append(run)
     if not kept:
         why = "; ".join(filter(None, [*problems, backbone.reasons(task)]))
@@ -161,12 +161,12 @@ def _task(backbone: BackboneRuns, task: str) -> tuple[BaselineTask, dict[int, Pr
         )
     for problem in problems:
         warnings.warn(f"{problem}.", stacklevel=4)
-    first = kept[0].record
-    correct = {run.record.seed: run.record.score.correct for run in kept if run.record.score is not None}
+    first = kept[0]
+    correct = {run.seed: run.correct for run in kept}
     examples = len(arrays[first.seed])
-    if other := [run.path for run in kept if len(arrays[run.record.seed]) != examples]:
+    if other := [run.path for run in kept if len(arrays[run.seed]) != examples]:
         raise StorageError(f"{kept[0].path} and {other[0]} have another number of test examples.", "Run again.")
-    return BaselineTask(first.task.title, examples, first.identity, correct), arrays
+    return BaselineTask(first.title, examples, first.identity(), correct), arrays
 
 
 def write_baseline(path: Path, baseline: Baseline) -> int:

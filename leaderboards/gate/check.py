@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from leaderboards.gate.baseline import Baseline, BaselineBackbone, BaselineTask, read_baseline
 from leaderboards.gate.settings import GateSettings
 from leaderboards.records.record import differences, why_not
-from leaderboards.records.runs import BackboneRuns, Run, Runs, in_words, read_runs
+from leaderboards.records.runs import BackboneRuns, Run, Runs, in_words, read_runs, runs_of
 from leaderboards.statistics.holm import holm
 from leaderboards.statistics.paired import Estimate, PairedTask, suite_estimate, task_estimate
 from vtab_harness.api.errors import OptionError, StorageError
@@ -114,6 +116,23 @@ def gate(settings: GateSettings) -> GateReport:
     return check(baseline, runs, settings.margin, settings.confidence, settings.per_task)
 
 
+def check_gate(
+    frame: pd.DataFrame,
+    baseline: str | Path,
+    margin: float = 0.5,
+    confidence: float = 0.95,
+    per_task: bool = False,
+) -> GateReport:
+    """Holds the results of a frame against a baseline file; see `check`.
+
+    Example:
+        >>> import leaderboards
+        >>> report = leaderboards.check_gate(leaderboards.load("results"), "baseline.safetensors")  # doctest: +SKIP
+        >>> assert not report.exit_code  # doctest: +SKIP
+    """
+    return check(read_baseline(Path(baseline)), runs_of(frame), margin, confidence, per_task)
+
+
 def check(
     baseline: Baseline, runs: Runs, margin: float = 0.5, confidence: float = 0.95, per_task: bool = False
 ) -> GateReport:
@@ -161,7 +180,7 @@ def _compare(baseline: Baseline, index: int, runs: Runs, margin: float) -> Backb
     for task, entry in then.tasks.items():
         try:
             found = _runs_of(entry, now[0], task)
-            if failed := [str(run.record.seed) for run in found if run.record.status == "diverged"]:
+            if failed := [str(run.seed) for run in found if run.diverged]:
                 diverged.append(f"{task} diverged (seed {', '.join(failed)}); it did not in the baseline.")
                 continue
             pair, changed = _pair(baseline, index, entry, found, task)
@@ -196,8 +215,9 @@ class _CannotTellError(Exception):
 def _comparable(then: BaselineBackbone, now: BackboneRuns) -> Iterator[bool]:
     """Yields for each result of each task whether it may be held against the baseline."""
     for task, entry in then.tasks.items():
+        comparable = entry.identity.comparable
         for run in now.of(task):
-            yield run.record.identity.comparable == entry.identity.comparable
+            yield run.comparable == comparable
 
 
 def _why_not_one(protocol: str, then: BaselineBackbone, now: list[BackboneRuns], runs: Runs) -> str:
@@ -207,7 +227,7 @@ def _why_not_one(protocol: str, then: BaselineBackbone, now: list[BackboneRuns],
     if elsewhere:
         return f"It was measured under {', '.join(elsewhere)}, the baseline under {protocol}."
     row = then.identity.row
-    bad = [b for b in runs.unusable if b.protocol == protocol and (b.spec == then.spec or b.backbone == row)]
+    bad = [b for b in runs.unusable if b.protocol == protocol and (b.spec == then.spec or b.folder == row)]
     rest = f" that can be used: {in_words(bad)}" if bad else ""
     return f"There is no result of it under {protocol}{rest}."
 
@@ -222,11 +242,11 @@ def _runs_of(entry: BaselineTask, now: BackboneRuns, task: str) -> list[Run]:
     fitting: dict[int, Run] = {}
     others: dict[int, Run] = {}
     for run in now.of(task):
-        (fitting if run.record.identity.comparable == comparable else others)[run.record.seed] = run
+        (fitting if run.comparable == comparable else others)[run.seed] = run
     absent = [seed for seed in sorted(entry.correct) if seed not in fitting]
     for seed in absent:
         if seed in others:
-            words = differences(entry.identity, others[seed].record.identity)
+            words = differences(entry.identity, others[seed].identity())
             raise _CannotTellError(f"not measured as the baseline was ({words})")
     if absent:
         why = now.reasons(task)
@@ -243,8 +263,8 @@ def _pair(baseline: Baseline, index: int, entry: BaselineTask, found: list[Run],
             predicted, labels = run.scored()
         except StorageError as error:
             raise _CannotTellError(f"{run.path}: {why_not(run.path, error)}") from error
-        before = baseline.predictions[index, task, run.record.seed]
-        if before.shape != labels.shape or int((before == labels).sum()) != entry.correct[run.record.seed]:
+        before = baseline.predictions[index, task, run.seed]
+        if before.shape != labels.shape or int((before == labels).sum()) != entry.correct[run.seed]:
             raise _CannotTellError("the predictions in the baseline do not give the score that it states")
         right_now.append(predicted == labels)
         right_then.append(before == labels)

@@ -14,7 +14,7 @@ from pathlib import Path
 from leaderboards.records.entry import Entry
 from leaderboards.records.scan import Stamp
 
-VERSION = 3
+VERSION = 4
 
 
 class RecordCache:
@@ -45,7 +45,9 @@ class RecordCache:
         """Replaces what is kept; a folder that cannot be written costs the time of reading again and nothing else."""
         if self._file is None:
             return
-        columns = ["size", "changed", "size_beside", "changed_beside", "verified", *Entry._fields]
+        names = ["size", "changed", "size_beside", "changed_beside", "verified", *Entry._fields]
+        # Quoted: SQL has a word `group` of its own.
+        columns = [f'"{name}"' for name in names]
         fresh = self._file.with_suffix(".new")
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)

@@ -8,69 +8,46 @@ from typing import NamedTuple
 import msgspec
 
 from leaderboards.records.record import Usable, read_usable, why_not
+from vtab_harness import registry
 from vtab_harness.api.errors import StorageError
 from vtab_harness.sweep.store import read_predictions
 
 _encode = msgspec.json.Encoder(order="sorted").encode
+_LARGEST_CLAIM = 1 << 24
 
 
 class Entry(NamedTuple):
-    """A record, or a file that should be one.
+    """A record, or a file that should be one. `leaderboards.records.frame.COLUMNS` says what the fields are.
 
     Attributes:
-        path: The file.
-        error: Why it cannot be used; empty where it can. Where nothing of it can be read, the other fields are empty.
-        backbone: What stands in one row, `vtab_harness.api.identity.Identity.row`, wherever the record lies.
-        spec: As given on the command line.
-        parameters: Number of parameters.
-        macs: Multiply-adds of one image, or None.
-        feature_size: Dimension of the features.
-        pretrained: 1 or 0.
-        height: Of the input in pixels.
-        width: Of the input in pixels.
-        weights: sha256.
-        architecture: JSON.
-        task: Registered name.
-        task_version: Of labels and splits.
-        num_classes: From the declaration.
-        protocol: `Identity.protocol_name`.
-        overridden: JSON of the protocol's settings that are not its own.
-        train_examples: How many labels were learned from.
-        variant: Of the data.
-        column: What may stand in one column, `Identity.column`.
-        seed: Of the final training.
-        status: ``finished`` or ``diverged``.
-        correct: Test examples that were right.
-        examples: Test examples.
-        seconds: Sum over the phases.
-        test_seconds: Of the pass over the test images, or None.
-        trained: 1 where the network itself was trained, so that the test pass ran it; 0 where features were kept.
-        images_per_second: As recorded, or None.
-        started: ISO time.
-        finished: ISO time.
-        predictions: sha256 of the predictions, or empty.
+        error: Why it cannot be used; empty where it can. Of such a file the other fields hold what it seems to be a
+            record of, by where it lies and what it says; the rest is empty.
     """
 
-    path: str
+    record: str
     error: str = ""
-    backbone: str = ""
+    folder: str = ""
     spec: str = ""
     parameters: int = 0
-    macs: int | None = None
+    multiply_adds: int | None = None
     feature_size: int = 0
     pretrained: int = 0
-    height: int = 0
-    width: int = 0
+    input_height: int = 0
+    input_width: int = 0
     weights: str = ""
     architecture: str = "{}"
     task: str = ""
+    title: str = ""
+    group: str = ""
+    classes: int = 0
     task_version: str = ""
-    num_classes: int = 0
     protocol: str = ""
     overridden: str = "{}"
     train_examples: str = "1000"
     variant: str = ""
     column: str = ""
+    comparable: str = ""
+    test_images: str = ""
     seed: int = 0
     status: str = ""
     correct: int = 0
@@ -79,6 +56,7 @@ class Entry(NamedTuple):
     test_seconds: float | None = None
     trained: int = 0
     images_per_second: float | None = None
+    device: str = ""
     started: str = ""
     finished: str = ""
     predictions: str = ""
@@ -91,50 +69,86 @@ def read_entry(path: str, verify: bool) -> Entry:
         path: Of a JSON file in a results folder.
         verify: Whether the predictions are counted again and compared with the score.
     """
-    file, entry = Path(path), Entry(path)
+    file = Path(path)
     try:
         record = read_usable(file)
         entry = _flat(path, record)
         if verify and record.head.score is not None:
             read_predictions(file, record.head)
     except StorageError as error:
-        return entry._replace(error=why_not(file, error))
+        return unusable(path, why_not(file, error))
     return entry
+
+
+class _Named(msgspec.Struct):
+    spec: str = ""
+
+
+class _Claims(msgspec.Struct):
+    """What records of every version say in the same place."""
+
+    backbone: _Named
+
+
+_CLAIMS = msgspec.json.Decoder(_Claims)
+
+
+def unusable(path: str, why: str) -> Entry:
+    """Returns a file with what it seems to be a record of, by where it lies and what it says.
+
+    Args:
+        path: Of the file or folder.
+        why: It cannot be used, as a clause.
+    """
+    file, spec = Path(path), ""
+    try:
+        if file.is_file() and file.stat().st_size <= _LARGEST_CLAIM:
+            spec = _CLAIMS.decode(file.read_bytes()).backbone.spec
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    folder, task, protocol, _ = ("", "", "", "", *file.parts)[-4:]
+    known = task in registry.tasks.names()
+    return Entry(path, why, folder, spec, task=task if known else "", protocol=protocol)
 
 
 def _flat(path: str, record: Usable) -> Entry:
     head = record.head
     identity, backbone, run, score = head.identity, head.backbone, head.run, head.score
-    transform = identity.backbone.transform
+    height, width = identity.backbone.transform.input_size
     return Entry(
-        path,
-        "",
-        record.row,
-        backbone.spec,
-        backbone.parameters,
-        backbone.macs,
-        backbone.feature_size,
-        int(backbone.pretrained),
-        *transform.input_size,
-        identity.backbone.weights,
-        _encode(identity.backbone.architecture).decode(),
-        identity.task.name,
-        identity.task.version,
-        head.task.num_classes,
-        identity.protocol_name,
-        _encode(identity.protocol.changed).decode(),
-        identity.labels.examples,
-        identity.data.variant,
-        record.column,
-        head.seed,
-        head.status,
-        0 if score is None else score.correct,
-        0 if score is None else score.examples,
-        float(sum(run.seconds.values())),
-        run.seconds.get("test"),
-        int(identity.protocol.name == "finetune"),
-        run.images_per_second,
-        run.started,
-        run.finished,
-        "" if head.predictions is None else head.predictions.sha256,
+        record=path,
+        folder=record.row,
+        spec=backbone.spec,
+        parameters=backbone.parameters,
+        multiply_adds=backbone.macs,
+        feature_size=backbone.feature_size,
+        pretrained=int(backbone.pretrained),
+        input_height=height,
+        input_width=width,
+        weights=identity.backbone.weights,
+        architecture=_encode(identity.backbone.architecture).decode(),
+        task=identity.task.name,
+        title=head.task.title,
+        group=head.task.group,
+        classes=head.task.num_classes,
+        task_version=identity.task.version,
+        protocol=identity.protocol_name,
+        overridden=_encode(identity.protocol.changed).decode(),
+        train_examples=identity.labels.examples,
+        variant=identity.data.variant,
+        column=record.column,
+        comparable=record.comparable,
+        test_images=record.test_images,
+        seed=head.seed,
+        status=head.status,
+        correct=0 if score is None else score.correct,
+        examples=0 if score is None else score.examples,
+        seconds=float(sum(run.seconds.values())),
+        test_seconds=run.seconds.get("test"),
+        trained=int(identity.protocol.name == "finetune"),
+        images_per_second=run.images_per_second,
+        device=head.environment.device,
+        started=run.started,
+        finished=run.finished,
+        predictions="" if head.predictions is None else head.predictions.sha256,
     )

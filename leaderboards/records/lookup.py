@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from leaderboards.records.names import unchanged
-from leaderboards.records.runs import BackboneRuns
 from vtab_harness import registry
 from vtab_harness.api.errors import OptionError, unknown_name
+
+if TYPE_CHECKING:
+    from leaderboards.records.runs import BackboneRuns
 
 
 def choose_protocol(protocols: Sequence[str], wanted: str | None, who: str) -> str:

@@ -17,7 +17,15 @@ from vtab_harness.sweep.store import read_head, read_record
 _NO_RECORD = "is not a record that can be used"
 _encode = msgspec.json.Encoder().encode
 _rows: dict[bytes, str] = {}
-_columns: dict[bytes, str] = {}
+_columns: dict[bytes, ColumnKeys] = {}
+
+
+class ColumnKeys(NamedTuple):
+    """What all records of one column have in common: `Identity.column`, `comparable` and `DataIdentity.test_images`."""
+
+    column: str
+    comparable: str
+    test_images: str
 
 
 class Usable(NamedTuple):
@@ -27,11 +35,15 @@ class Usable(NamedTuple):
         head: As read.
         row: `Identity.row`.
         column: `Identity.column`.
+        comparable: `Identity.comparable`.
+        test_images: `DataIdentity.test_images`; empty where nothing says so.
     """
 
     head: RecordHead
     row: str
     column: str
+    comparable: str
+    test_images: str
 
 
 def read_usable(path: Path) -> Usable:
@@ -41,7 +53,7 @@ def read_usable(path: Path) -> Usable:
         StorageError: It is not a record that can be used; names the file.
     """
     head = read_head(path)
-    return Usable(head, row_of(head.identity), column_of(head.identity))
+    return Usable(head, row_of(head.identity), *column_keys(head.identity))
 
 
 def read_search(path: Path) -> SearchBlock | None:
@@ -70,11 +82,12 @@ def row_of(identity: Identity) -> str:
     return _rows[key]
 
 
-def column_of(identity: Identity) -> str:
-    """Returns `Identity.column`, which all records of a task share."""
+def column_keys(identity: Identity) -> ColumnKeys:
+    """Returns what all records of a task share."""
     key = _encode((identity.data, identity.task, identity.protocol, identity.labels, identity.numerics))
     if key not in _columns:
-        _columns[key] = identity.column
+        images = identity.data.test_images if "test" in identity.data.splits else ""
+        _columns[key] = ColumnKeys(identity.column, identity.comparable, images)
     return _columns[key]
 
 

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leaderboards.records.entry import Entry
-from leaderboards.records.names import unchanged
+import pandas as pd
+
+from leaderboards.records.lookup import choose_protocol
 from vtab_harness import registry
 from vtab_harness.api.errors import OptionError, near_names
 
@@ -35,11 +36,11 @@ class Choice:
         return f"{self.suite}, {self.protocol}, data variant {' then '.join(self.variants)}"
 
 
-def choose(entries: Sequence[Entry], suite: str | None, protocol: str | None, variants: Sequence[str]) -> Choice:
+def choose(frame: pd.DataFrame, suite: str | None, protocol: str | None, variants: Sequence[str]) -> Choice:
     """Chooses what was asked for, and of what was not, that with the most records.
 
     Args:
-        entries: Records.
+        frame: Records.
         suite: Registered name, or None.
         protocol: Identity such as ``finetune-v1``, or a name such as ``finetune`` where that says it, or None.
         variants: Data variants in order of preference, or none.
@@ -55,22 +56,24 @@ def choose(entries: Sequence[Entry], suite: str | None, protocol: str | None, va
     for name, tasks in known.items():
         for task in tasks:
             suites_of.setdefault(task, []).append(name)
-    by_task = Counter((entry.task, entry.protocol, entry.variant) for entry in entries)
-    for (task, found_protocol, variant), count in by_task.items():
+    alike = frame.groupby(["task", "protocol", "variant"], observed=True, sort=False).size()
+    for (task, found_protocol, variant), count in alike.items():
         for name in suites_of.get(task, []):
-            counts[name, found_protocol, variant] += count
+            counts[name, found_protocol, variant] += int(count)
     if suite is not None:
         registry.suites.get(suite)
     if not counts:
-        found_tasks = ", ".join(sorted({entry.task for entry in entries})[:10]) or "none"
+        found_tasks = ", ".join(sorted(frame["task"].unique())[:10]) or "none"
         raise OptionError(
-            f"None of the {len(entries)} usable records is of a task of a known suite; their tasks: {found_tasks}.",
+            f"None of the {len(frame)} usable records is of a task of a known suite; their tasks: {found_tasks}.",
             "Install the plugin that declares the suite; `vtab list suites` shows those that are known.",
         )
     chosen_suite = suite or _most(counts, 0, list(known))
     _refuse_nothing("--suite", chosen_suite, {key[0] for key in counts})
     within = Counter({key: count for key, count in counts.items() if key[0] == chosen_suite})
-    chosen_protocol = _protocol(within, protocol)
+    chosen_protocol = _most(within, 1, [])
+    if protocol is not None:
+        chosen_protocol = choose_protocol(sorted({key[1] for key in within}), protocol, "there are records")
     within = Counter({key: count for key, count in within.items() if key[1] == chosen_protocol})
     for variant in variants:
         _refuse_nothing("--variant", variant, {key[2] for key in within})
@@ -85,20 +88,6 @@ def _most(counts: Counter[tuple[str, str, str]], part: int, order: list[str]) ->
     for key, count in counts.items():
         totals[key[part]] += count
     return min(totals, key=lambda name: (-totals[name], order.index(name) if name in order else 0, name))
-
-
-def _protocol(counts: Counter[tuple[str, str, str]], wanted: str | None) -> str:
-    if wanted is None:
-        return _most(counts, 1, [])
-    known = {key[1] for key in counts}
-    if wanted in known:
-        return wanted
-    plain = unchanged(known, wanted)
-    if len(plain) > 1:
-        raise OptionError(f"--protocol {wanted}: there are records of {' and '.join(plain)}.", "Name one of them.")
-    if not plain:
-        _refuse_nothing("--protocol", wanted, known)
-    return plain[0]
 
 
 def _refuse_nothing(option: str, wanted: str, known: set[str]) -> None:

@@ -16,9 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from safetensors.numpy import save
 
+from leaderboards import load
 from vtab_harness import registry
 from vtab_harness.api.backbones import Transform
 from vtab_harness.api.identity import (
@@ -136,7 +138,15 @@ def test_a_leaderboard_of_95_000_records_is_built_in_20_seconds_and_again_in_3(t
     first, peak = build(results, out)
     again, _ = build(results, out)
     print(f"first {first:.1f} s, again {again:.1f} s, peak {peak:.2f} GB")
-    assert (out / "leaderboard.csv").read_text().count("\n") >= BACKBONES
+    frame = load(results, verify=False).set_index("record")
+    tidy = pd.read_csv(out / "results.csv").set_index("record").reindex(frame.index)
+    for name in ("folder", "task", "seed", "status", "correct", "examples", "protocol", "spec", "weights"):
+        assert (tidy[name] == frame[name].astype(tidy[name].dtype)).all(), name
+    np.testing.assert_allclose(tidy["accuracy"], 100 * frame["accuracy"], atol=5.1e-5)
+    table = pd.read_csv(out / "leaderboard.csv").set_index("folder")
+    scores = frame.groupby(["folder", "task"], observed=True)["accuracy"].median().unstack()
+    np.testing.assert_allclose(table["mean_all_tasks"], 100 * scores.mean(axis=1).reindex(table.index), atol=5.1e-5)
+    np.testing.assert_allclose(table[scores.columns], 100 * scores.reindex(table.index), atol=5.1e-5)
     assert first < FIRST_SECONDS
     assert peak < PEAK_GB
     assert again < AGAIN_SECONDS

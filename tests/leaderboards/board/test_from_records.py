@@ -4,13 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_boards import HARMFUL, made_board, made_record, restate, with_holes, write_record, write_records
 
 from leaderboards.board.board import Board
-from leaderboards.board.from_records import build_board
+from leaderboards.board.from_records import fill_board
 from leaderboards.records.names import pretraining_run, pretraining_step, row_names
-from leaderboards.records.results import read_results
+from leaderboards.records.results import Results, read_results
 from leaderboards.records.scan import find_records
 from leaderboards.records.table_choice import choose
 from vtab_harness import registry
@@ -24,7 +25,7 @@ def read(
     *folders: Path, cache: Path | None = None, protocol: str | None = None, variant: tuple[str, ...] = ()
 ) -> Board:
     results = read_results(find_records(folders), cache)
-    return build_board(results, choose(results.entries, None, protocol, variant))
+    return fill_board(results, choose(results.readable, None, protocol, variant))
 
 
 def test_every_record_is_where_it_belongs(tmp_path: Path) -> None:
@@ -59,14 +60,14 @@ def test_most_records_decide_and_the_rest_is_named(tmp_path: Path) -> None:
     write_records(tmp_path / "other", 1, MINI[:1], variant="other-data")
     write_records(tmp_path, 1, ["caltech101"], variant="vtab-1k")
     results = read_results(find_records([tmp_path]))
-    choice = choose(results.entries, None, None, ())
+    choice = choose(results.readable, None, None, ())
     assert (choice.suite, choice.protocol, choice.variants, choice.records) == ("mini", "linear-v1", ("mini-1",), 20)
     assert choice.others == (
         ("mini", "knn-v1", "mini-1", 3),
         ("mini", "linear-v1", "other-data", 1),
         ("vtab-1k", "linear-v1", "vtab-1k", 1),
     )
-    reasons = sorted(item.reason for item in build_board(results, choice).left_out)
+    reasons = sorted(item.reason for item in fill_board(results, choice).left_out)
     assert reasons == [
         "its data are the variant other-data, the table's are mini-1",
         "its protocol is knn-v1, the table's is linear-v1",
@@ -211,7 +212,7 @@ def test_predictions_are_not_counted_where_that_is_not_wanted(tmp_path: Path) ->
     (path,) = write_records(tmp_path, 1, MINI[:1])
     damage_predictions(path)
     found = find_records([tmp_path])
-    assert len(read_results(found, verify=False).entries) == 1
+    assert len(read_results(found, verify=False).frame) == 1
     assert len(read_results(found, verify=True).unusable) == 1
 
 
@@ -235,9 +236,14 @@ def test_the_cache_is_used_and_a_damaged_one_thrown_away(tmp_path: Path, monkeyp
     fresh = read_results(found, cache)
     with monkeypatch.context() as patched:
         patched.setattr("leaderboards.records.results.read_entry", lambda *a, **k: pytest.fail("read again"))
-        assert read_results(found, cache) == fresh
+        same(read_results(found, cache), fresh)
     cache.write_bytes(b"SQLite format 3\0 and then nothing of the kind" * 100)
-    assert read_results(found, cache) == fresh
+    same(read_results(found, cache), fresh)
+
+
+def same(one: Results, other: Results) -> None:
+    pd.testing.assert_frame_equal(one.frame, other.frame)
+    assert (one.unusable, one.copies, one.folders) == (other.unusable, other.copies, other.folders)
 
 
 def test_an_empty_or_missing_folder_is_an_error_that_names_it(tmp_path: Path) -> None:

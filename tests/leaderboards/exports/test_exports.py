@@ -218,14 +218,14 @@ def test_left_out_records_are_listed(board: Board, tmp_path: Path) -> None:
 
 
 def test_a_sweep_size_is_read_from_a_record(tmp_path: Path) -> None:
-    from leaderboards.board.from_records import build_board
+    from leaderboards.board.from_records import fill_board
     from leaderboards.records.results import read_results
     from leaderboards.records.scan import find_records
     from leaderboards.records.table_choice import choose
 
     write_records(tmp_path / "results", 1, "mini")
     results = read_results(find_records([tmp_path / "results"]))
-    made = build_board(results, choose(results.entries, None, None, ()))
+    made = fill_board(results, choose(results.readable, None, None, ()))
     path = vtab_website.write(made, summarise(made, draws=20), tmp_path / "site.csv")
     assert pd.read_csv(path, header=[0, 1], index_col=0)["metadata", "hyper_sweep_size"].tolist() == [5]
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_boards import made_identity, write_record
 
-from leaderboards.records.record import column_differences, column_of, read_usable, row_of, why_not
+from leaderboards.records.record import column_differences, column_keys, read_usable, row_of, why_not
 from vtab_harness.api.errors import StorageError
 from vtab_harness.api.identity import CodeVersions, Identity, LabelsIdentity, Numerics
 
@@ -42,7 +42,9 @@ IDENTITIES = st.builds(
 @given(st.lists(IDENTITIES, min_size=1, max_size=8))
 def test_what_is_remembered_is_what_the_identity_says(identities: list[Identity]) -> None:
     assert [row_of(identity) for identity in identities] == [identity.row for identity in identities]
-    assert [column_of(identity) for identity in identities] == [identity.column for identity in identities]
+    for identity in identities:
+        expected = identity.column, identity.comparable, identity.data.test_images
+        assert column_keys(identity) == expected
 
 
 @given(st.lists(IDENTITIES, min_size=2, max_size=8))

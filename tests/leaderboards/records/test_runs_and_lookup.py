@@ -19,7 +19,7 @@ def test_folders_of_two_machines_are_one(tmp_path: Path) -> None:
     write_record(tmp_path / "b", "mini_count", "timm:x")
     (runs,) = read_runs([tmp_path / "a", tmp_path / "b"])["linear-v1"].values()
     assert set(runs.tasks) == {"mini_digits", "mini_count"}
-    assert runs.seeds("mini_count") == (0,)
+    assert [run.seed for run in runs.of("mini_count")] == [0]
 
 
 def test_the_same_result_twice_is_fine_and_another_one_names_both(tmp_path: Path) -> None:
@@ -36,13 +36,13 @@ def test_the_same_result_twice_is_fine_and_another_one_names_both(tmp_path: Path
         (runs,) = read_runs([tmp_path / "a", tmp_path / "c"])["linear-v1"].values()
     assert [str(w.message).partition(" is left out")[0] for w in warned] == [str(first), str(second)]
     assert runs.tasks == ("mini_count",)
-    assert {bad.path for bad in runs.unusable if bad.task == "mini_digits"} == {first, second}
+    assert {Path(bad.record) for bad in runs.unusable if bad.task == "mini_digits"} == {first, second}
 
 
 def test_of_two_copies_the_one_with_predictions_is_taken(tmp_path: Path) -> None:
     write_record(tmp_path / "a", "mini_digits", "timm:x")
     shutil.copytree(tmp_path / "a", tmp_path / "b")
-    ((run,),) = ([*runs.runs.values()] for runs in read_runs([tmp_path])["linear-v1"].values())
+    (((run,),),) = ([*runs.runs.values()] for runs in read_runs([tmp_path])["linear-v1"].values())
     expected = run.scored()
     for predictions in (tmp_path / "a").rglob("*.predictions"):
         predictions.unlink()
