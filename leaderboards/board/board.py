@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import fsum
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leaderboards.statistics.seeds import seed_scores
-
-Aggregation = Literal["median", "mean"]
+from leaderboards.statistics.seeds import Aggregation, seed_scores
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from leaderboards.board.board import Aggregation, BackboneRow, Board, Duplicate, LeftOut, TaskColumn
+from leaderboards.board.board import BackboneRow, Board, Duplicate, LeftOut, TaskColumn
 from leaderboards.records.frame import check_frame, newest
 from leaderboards.records.names import pretraining_step, row_names
 from leaderboards.records.record import column_differences, read_usable
 from leaderboards.records.results import Results, disputes, settle
 from leaderboards.records.table_choice import Choice, choose
+from leaderboards.statistics.seeds import Aggregation
 from vtab_harness import registry
 from vtab_harness.api.errors import StorageError
 from vtab_harness.api.tasks import GROUPS, Task

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_boards import made_board, with_holes
 
-from leaderboards.board.board import Aggregation, Duplicate
+from leaderboards.board.board import Duplicate
 from leaderboards.board.summary import Summary, summarise
+from leaderboards.statistics.seeds import Aggregation
 from vtab_harness.api.identity import LabelsIdentity, protocol_name
 from vtab_harness.api.train_examples import TrainExamples
 from vtab_harness.api.values import apply_overrides, parse_overrides
