@@ -1,16 +1,26 @@
-"""Names that may hold anything, made harmless: one function for each place that text goes to."""
+"""Names that may hold anything, made harmless: one function for each place that text goes to.
+
+Nothing else in this package escapes. Each cleans what it is given (`plain`: no control characters, no line breaks, no
+marks that turn the direction of text) and then escapes what means something where the text goes; the tests read it back
+with a parser of that format.
+"""
 
 from __future__ import annotations
 
+import html
 import re
 from typing import Any
 
 from vtab_harness.cli.plain_text import plain
 
 _FORMULA = "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]#!|~$^:])")
+# What means something within a line, and what begins a list or underlines a heading at the start of one.
+_MARKDOWN = re.compile(r"[\\`*_{}\[\]#!|~$^:@]|(?<=www)\.|^[-+=]")
+_NUMBERED = re.compile(r"^(\d{1,9})([.)])")
 # What means something in GitHub's Markdown or HTML, @ and :// included, which make mentions and links.
-_GITHUB = re.compile(r"[&<>|\\`*_\[\]~#!@$\"']|(?<=:)//|(?<=www)\.")
+_GITHUB = re.compile(r"[&<>|\\`*_\[\]~#!@$\"']|(?<=:)//|(?<=www)\.|^[-+=]")
+_WIDTH = 1 << 20
+"""PyYAML breaks longer lines."""
 _LATEX = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -59,7 +69,8 @@ def for_csv(value: Any) -> Any:
 
 def for_markdown(text: str, most: int = 80) -> str:
     """Returns text that Markdown shows as it is: no markup, no HTML, one line, one cell; legible in the file."""
-    line = _MARKDOWN.sub(r"\\\1", shortened(plain(text).strip(), most))
+    line = _MARKDOWN.sub(r"\\\g<0>", shortened(plain(text).strip(), most))
+    line = _NUMBERED.sub(r"\1\\\2", line)
     return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -68,7 +79,8 @@ def for_github(text: str) -> str:
 
     What could mean something is an entity: inside an element a backslash would be shown.
     """
-    return _GITHUB.sub(lambda found: "".join(f"&#{ord(c)};" for c in found[0]), plain(text))
+    line = _GITHUB.sub(lambda found: "".join(f"&#{ord(c)};" for c in found[0]), plain(text).strip())
+    return _NUMBERED.sub(lambda found: f"{found[1]}&#{ord(found[2])};", line)
 
 
 def for_latex(text: str, most: int = 40) -> str:
@@ -77,6 +89,26 @@ def for_latex(text: str, most: int = 40) -> str:
         _LATEX.get(character, character if character.isascii() or "\xa1" <= character <= "\u017f" else "?")
         for character in shortened(plain(text).strip(), most)
     )
+
+
+def for_html(text: str) -> str:
+    """Returns text that stands for itself in HTML, inside elements and attributes."""
+    return html.escape(plain(text))
+
+
+def for_yaml(text: str) -> str:
+    """Returns text as a YAML scalar: one line, quoted, in ASCII."""
+    import yaml
+
+    return str(yaml.safe_dump(text, default_style='"', width=_WIDTH)).rstrip("\n")
+
+
+def code_block(text: str) -> str:
+    """Returns a code block of Markdown, one line, whose fence no text inside it can end."""
+    line = plain(text)
+    longest = max((len(run) for run in re.findall("`+", line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{line}\n{fence}"
 
 
 def for_xml(text: str) -> str:

@@ -15,7 +15,7 @@ import yaml
 
 from leaderboards.board.board import Board
 from leaderboards.board.summary import Summary
-from leaderboards.text import shortened
+from leaderboards.text import for_yaml, shortened
 from vtab_harness.sweep.store import storage_errors
 
 BENCHMARK = "vtab-harness/{suite}"
@@ -40,7 +40,7 @@ def write(board: Board, summary: Summary, folder: Path, benchmark: str | None = 
             if summary.missing[b]:
                 continue
             values = [float(summary.mean[b]), *scores[b].tolist()]
-            name = as_scalar(shortened(row.name, 96))
+            name = for_yaml(shortened(row.name, 96))
             parts = (
                 ("model-index.yaml", index, [name, *(f"{value:.6f}" for value in values)]),
                 (f"eval_results/{board.suite}.yaml", entries, ["", *(f"{100 * value:.4f}" for value in values)]),
@@ -98,8 +98,3 @@ def _template(value: Any) -> list[str]:
 def _fill(template: list[str], values: list[str]) -> str:
     # Text and numbers of holes take turns.
     return "".join(values[int(part)] if i % 2 else part for i, part in enumerate(template))
-
-
-def as_scalar(text: str) -> str:
-    """Returns text as YAML that fits a hole: one line, quoted, in ASCII."""
-    return str(yaml.safe_dump(text, default_style='"', width=_WIDTH)).rstrip("\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,19 +14,11 @@ from leaderboards.board.board import Board
 from leaderboards.board.rounding import rounded
 from leaderboards.board.summary import Summary
 from leaderboards.exports.rows import order
-from leaderboards.text import for_markdown
-from vtab_harness.cli.plain_text import plain
+from leaderboards.text import code_block, for_markdown
 from vtab_harness.sweep.store import storage_errors, write_atomically
 
 if TYPE_CHECKING:
     from leaderboards.published import Reference
-
-
-def fenced(text: str) -> str:
-    """Returns a code block whose fence no text inside it can end."""
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}\n{text}\n{fence}"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 2) -> str:
@@ -141,7 +132,7 @@ def _incomplete(board: Board, summary: Summary, rows: NDArray[np.intp]) -> list[
     parts = ["## Incomplete", "Without every task there is no mean. These commands finish them:"]
     for b in left:
         tasks = ", ".join(for_markdown(name) for name in summary.missing[b])
-        parts += [f"{for_markdown(board.backbones[b].name)} lacks {tasks}.", fenced(plain(summary.commands[b]))]
+        parts += [f"{for_markdown(board.backbones[b].name)} lacks {tasks}.", code_block(summary.commands[b])]
     return parts
 
 

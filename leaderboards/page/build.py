@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import json
 import re
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from typing import Any
 from leaderboards.board.board import Board
 from leaderboards.board.summary import Summary
 from leaderboards.page.data import ReferenceRow, page_data
+from leaderboards.text import for_html
 from vtab_harness.sweep.store import storage_errors, write_atomically
 
 
@@ -52,8 +52,8 @@ def render(board: Board, data: dict[str, Any]) -> str:
     )
     parts = {
         "policy": policy(library, script),
-        "title": html.escape(f"{board.suite} · {board.protocol}"),
-        "facts": html.escape(facts),
+        "title": for_html(f"{board.suite} · {board.protocol}"),
+        "facts": for_html(facts),
         "vendor_css": _without_source_map(_resource("vendor/tabulator_simple.min.css")),
         "css": _resource("page.css"),
         "data": embedded(data),

@@ -12,8 +12,6 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 from huggingface_hub._eval_results import parse_eval_result_entries
-from hypothesis import given
-from hypothesis import strategies as st
 from made_boards import HARMFUL, made_board, with_holes, write_records
 
 from leaderboards import exports
@@ -21,7 +19,6 @@ from leaderboards.board.board import Board, LeftOut
 from leaderboards.board.summary import Summary, summarise
 from leaderboards.exports import csv as exported_csv
 from leaderboards.exports import markdown, vtab_website
-from leaderboards.exports.hugging_face import as_scalar
 from leaderboards.exports.rows import leaderboard_columns, order
 from leaderboards.published import beside
 from leaderboards.text import shortened
@@ -165,13 +162,6 @@ def test_the_hub_reads_both_its_files(board: Board, summary: Summary, written: P
         assert "linear-v1" in entries[0].notes
 
 
-@given(st.text())
-def test_any_name_reads_back_from_our_yaml(name: str) -> None:
-    line = as_scalar(shortened(name))
-    assert "\n" not in line
-    assert yaml.safe_load(f"name: {line}\nafter: 1") == {"name": shortened(name), "after": 1}
-
-
 def test_markdown_cells_hold_no_markup(board: Board, written: Path) -> None:
     text = (written / "leaderboard.md").read_text()
     assert "<img" not in text
@@ -183,13 +173,6 @@ def test_markdown_cells_hold_no_markup(board: Board, written: Path) -> None:
         assert len(re.findall(r"(?<!\\)\|", line)) == columns
     assert "Not measured here" in text
     assert "vtab run --backbone" in text
-
-
-@given(st.text("`ab\n", max_size=20))
-def test_no_text_ends_its_fence(text: str) -> None:
-    lines = markdown.fenced(text).split("\n")
-    assert lines[0] == lines[-1]
-    assert not any(line.startswith(lines[0]) for line in lines[1:-1])
 
 
 def test_latex_is_booktabs_with_as_many_cells_everywhere(board: Board, written: Path) -> None:
