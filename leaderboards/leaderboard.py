@@ -178,7 +178,7 @@ def report(board: Board, summary: Summary, best: int = 10, commands: int = 5) ->
     lines = []
     for b in complete[:best]:
         mean, low, high = (rounded(100 * a[b], 2) for a in (summary.mean, summary.mean_low, summary.mean_high))
-        lines.append(f"{summary.rank[b]:4.0f}  {mean:>6} ({low} to {high})  {names[b]}")
+        lines.append(f"{summary.shown_rank(b).replace(' ', ''):>5}  {mean:>6} ({low} to {high})  {names[b]}")
     if len(complete) > best:
         lines.append(f"      and {len(complete) - best} more")
     for b in incomplete[:commands]:

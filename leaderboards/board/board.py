@@ -130,6 +130,9 @@ class Board:
         duplicates: Records that disagree.
         aggregation: Over seeds. The median is what the VTAB leaderboard reports.
         overridden: Settings of the protocol that are not its own, for instance ``{"steps": 200}``.
+        right: object (B, T, S), bytes: a bit a test example, in example order, as of `numpy.packbits`; empty where
+            predictions were not read. None where no row has any.
+        test_images: Task -> what identifies its test images; tasks that share them have the same.
     """
 
     suite: str
@@ -152,6 +155,8 @@ class Board:
     duplicates: tuple[Duplicate, ...] = ()
     aggregation: Aggregation = "median"
     overridden: Mapping[str, Any] = field(default_factory=dict)
+    right: NDArray[np.object_] | None = None
+    test_images: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Checks that the arrays belong together.
@@ -163,6 +168,8 @@ class Board:
         for name in ("accuracy", "correct", "examples", "status", "seconds", "paths"):
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{name} is {getattr(self, name).shape}, not {shape}")
+        if self.right is not None and self.right.shape != shape:
+            raise ValueError(f"right is {self.right.shape}, not {shape}")
         if self.images_per_second.shape != shape[:1]:
             raise ValueError(f"images_per_second is {self.images_per_second.shape}, not {shape[:1]}")
 
@@ -210,5 +217,7 @@ class Board:
     def select(self, rows: NDArray[np.intp] | list[int]) -> Board:
         """Returns a board with some of the backbones, in the order given."""
         chosen = [self.backbones[i] for i in rows]
-        arrays = ("accuracy", "correct", "examples", "status", "seconds", "paths", "images_per_second")
-        return replace(self, backbones=tuple(chosen), **{name: getattr(self, name)[rows] for name in arrays})
+        names = ("accuracy", "correct", "examples", "status", "seconds", "paths", "images_per_second")
+        arrays = {name: getattr(self, name)[rows] for name in names}
+        right = None if self.right is None else self.right[rows]
+        return replace(self, backbones=tuple(chosen), right=right, **arrays)

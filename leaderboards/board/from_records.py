@@ -85,6 +85,8 @@ def fill_board(results: Results, choice: Choice, aggregation: Aggregation = "med
     board.status[at], board.paths[at], board.seconds[at] = frame["status"], frame["record"], _seconds(frame)
     board.accuracy[at] = np.where(finished, frame["accuracy"], np.nan)
     board.correct[at], board.examples[at] = frame["correct"], frame["examples"]
+    right = np.full(board.paths.shape, b"", object)
+    right[at] = frame["right"]
     board.images_per_second[:] = _speeds(frame).reindex(places[0])
     date = fitting["finished"].max()
     variants = dict(fitting[["task", "variant"]].drop_duplicates("task").astype(object).itertuples(index=False))
@@ -98,6 +100,10 @@ def fill_board(results: Results, choice: Choice, aggregation: Aggregation = "med
         left_out=tuple(left_out),
         duplicates=tuple(duplicates),
         aggregation=aggregation,
+        right=right if any(frame["right"]) else None,
+        test_images=dict(
+            fitting[["task", "test_images"]].drop_duplicates("task").astype(object).itertuples(index=False)
+        ),
     )
 
 

@@ -12,8 +12,12 @@ from numpy.typing import NDArray
 from scipy.stats import trim_mean
 
 from leaderboards.board.board import Board
+from leaderboards.board.examples import task_examples
+from leaderboards.statistics.between_rows import between_rows
 from leaderboards.statistics.bootstrap import bootstrap_means, percentile_interval
-from leaderboards.statistics.ranks import rank_intervals, ranks
+from leaderboards.statistics.examples import resampled, shared_variance
+from leaderboards.statistics.ranks import rank_intervals, ranks, tied_ranks
+from leaderboards.statistics.seeds import accuracies, seed_scores
 from leaderboards.statistics.single_tasks import task_intervals
 
 DRAWS = 1000
@@ -38,6 +42,12 @@ class Summary:
         rank: float64 (B,), by `mean`, 1 is best; equal means share the better rank.
         rank_low: float64 (B,), best rank that the interval holds.
         rank_high: float64 (B,), worst.
+        tied_rank: float64 (B,), 1 more than how many are shown to be better; those not told apart tie.
+        tied: bool (B,), whether there is a backbone that it is not told apart from.
+        different: bool (B, B), which two are told apart: paired on the test examples, corrected over all pairs.
+        better: float64 (B, B), how probable it is that the row's backbone is better over the suite than the column's,
+            given the test examples and the seeds.
+        paired: Whether test examples are known of all complete backbones, so that they are compared on the same ones.
         task_low: float64 (B, T), lower end of the interval of each score.
         task_high: float64 (B, T), upper end.
         missing: For each backbone the names of the tasks without a score.
@@ -59,6 +69,11 @@ class Summary:
     rank: NDArray[np.float64]
     rank_low: NDArray[np.float64]
     rank_high: NDArray[np.float64]
+    tied_rank: NDArray[np.float64]
+    tied: NDArray[np.bool_]
+    different: NDArray[np.bool_]
+    better: NDArray[np.float64]
+    paired: bool
     task_low: NDArray[np.float64]
     task_high: NDArray[np.float64]
     missing: tuple[tuple[str, ...], ...]
@@ -67,6 +82,12 @@ class Summary:
     draws: int = 1000
     seed: int = 0
     baseline: int | None = None
+
+    def shown_rank(self, row: int) -> str:
+        """Returns the rank as tables show it, ``2 =`` where there are others that it is not told apart from."""
+        if np.isnan(self.tied_rank[row]):
+            return ""
+        return f"{self.tied_rank[row]:.0f}{' =' * bool(self.tied[row])}"
 
 
 def summarise(board: Board, draws: int = DRAWS, confidence: float = 0.95, seed: int = 0) -> Summary:
@@ -88,13 +109,28 @@ def summarise(board: Board, draws: int = DRAWS, confidence: float = 0.95, seed: 
     group_means = np.stack([whole.compress(group_of_task == g, axis=1).mean(axis=1) for g in range(number)], axis=1)
     mean = whole.mean(axis=1)
     size = len(board.backbones)
-    mean_low, mean_high, rank_low, rank_high = (np.full(size, np.nan) for _ in range(4))
+    mean_low, mean_high, rank_low, rank_high, tied_rank = (np.full(size, np.nan) for _ in range(5))
+    tied, different = np.zeros(size, np.bool_), np.zeros((size, size), np.bool_)
+    better, paired = np.full((size, size), np.nan), False
     group_low, group_high = (np.full((size, number), np.nan) for _ in range(2))
     rows = np.flatnonzero(complete)
     interquartile_mean = np.full(size, np.nan)
     if len(rows):
         interquartile_mean[rows] = trim_mean(scores[rows], 0.25, axis=1)
+    if len(rows):
+        examples = task_examples(board, rows)
+        known = np.all([task.seeds > 0 for task in examples], axis=0)
+        shared = shared_variance(examples)
+        between = between_rows(board.correct[rows], board.examples[rows], shared, known, board.aggregation)
+        pairs = np.ix_(rows, rows)
+        different[pairs], better[pairs] = between.different(confidence), between.better()
+        tied_rank[rows], tied[rows] = tied_ranks(mean[rows], different[pairs])
+        paired = bool(known.all())
     if len(rows) and draws:
+        # What seeds have in common of the deviations; the rest is in their spread.
+        of_examples = resampled(examples, draws, seed)
+        of_examples -= seed_scores(accuracies(board.correct[rows], board.examples[rows])).mean[:, :, None]
+        of_examples *= shared.scale[:, :, None]
         drawn = bootstrap_means(
             board.correct[rows],
             board.examples[rows],
@@ -102,6 +138,7 @@ def summarise(board: Board, draws: int = DRAWS, confidence: float = 0.95, seed: 
             draws,
             seed,
             board.aggregation,
+            of_examples,
         )
         mean_low[rows], mean_high[rows] = percentile_interval(drawn.mean, confidence)
         group_low[rows], group_high[rows] = percentile_interval(drawn.groups, confidence)
@@ -121,6 +158,11 @@ def summarise(board: Board, draws: int = DRAWS, confidence: float = 0.95, seed: 
         rank=ranks(mean),
         rank_low=rank_low,
         rank_high=rank_high,
+        tied_rank=tied_rank,
+        tied=tied,
+        different=different,
+        better=better,
+        paired=paired,
         task_low=np.where(there, task_low, np.nan),
         task_high=np.where(there, task_high, np.nan),
         missing=missing,

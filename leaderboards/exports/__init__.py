@@ -27,12 +27,13 @@ def write_all(
     Returns:
         The files. Equal boards give equal bytes, but for Parquet's version of its writer.
     """
-    from leaderboards.exports import csv, hugging_face, latex, markdown, parquet, tidy, vtab_website
+    from leaderboards.exports import csv, hugging_face, latex, markdown, parquet, tidy, vtab_website, wins
 
     out.mkdir(parents=True, exist_ok=True)
     return [
         csv.write_leaderboard(board, summary, out / "leaderboard.csv"),
         tidy.write_results(board, out / "results.csv"),
+        wins.write(board, summary, out / "wins.csv"),
         csv.write_left_out(board, out / "left_out.csv"),
         *csv.write_published(references, out / "published.csv"),
         markdown.write(board, summary, out / "leaderboard.md", references),

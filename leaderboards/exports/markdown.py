@@ -14,11 +14,16 @@ from leaderboards.board.board import Board
 from leaderboards.board.rounding import rounded
 from leaderboards.board.summary import Summary
 from leaderboards.exports.rows import order
+from leaderboards.exports.wins import per_cent, ranked
 from leaderboards.text import code_block, for_markdown
 from vtab_harness.sweep.store import storage_errors, write_atomically
 
 if TYPE_CHECKING:
     from leaderboards.published import Reference
+
+
+_AGAINST = 12
+"""How many of the best backbones are shown against each other; `wins.csv` has all."""
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 2) -> str:
@@ -49,11 +54,12 @@ def write(board: Board, summary: Summary, path: Path, references: Sequence[Refer
     level = f"{100 * summary.confidence:g} %"
     parts = [
         f"# {for_markdown(board.suite)}, {for_markdown(board.protocol)}",
-        f"{for_markdown(caption(board), 400)}. Intervals of {level} are over test examples and seeds; `vtab compare` "
-        "tells two backbones apart.",
+        f"{for_markdown(caption(board), 400)}. Intervals of {level} are over test examples and seeds. "
+        f"{_ranks(summary)}",
         _means(board, summary, rows),
         "## Tasks",
         _tasks(board, summary, rows),
+        *_wins(board, summary),
         *_references(board, references),
         *_incomplete(board, summary, rows),
         *_left_out(board),
@@ -87,6 +93,26 @@ def _means(board: Board, summary: Summary, rows: NDArray[np.intp]) -> str:
             ]
         )
     return table(header, lines)
+
+
+def _ranks(summary: Summary) -> str:
+    how = "paired on the test examples" if summary.paired else "as if each had seen test examples of its own"
+    return (
+        f"Ranks: backbones that are not told apart ({how}, corrected over all pairs) tie, marked `=`; in brackets the "
+        "ranks that the interval holds."
+    )
+
+
+def _wins(board: Board, summary: Summary) -> list[str]:
+    """Returns the best backbones against each other; few enough for a page."""
+    rows = ranked(summary, board)[:_AGAINST]
+    if len(rows) < 2:
+        return []
+    names = [for_markdown(board.backbones[b].name) for b in rows]
+    shown = per_cent(summary.better[np.ix_(rows, rows)])
+    lines = [[name, *("" if x == y else str(shown[y][x]) for x in range(len(rows)))] for y, name in enumerate(names)]
+    said = "How probable it is, in per cent, that the row's backbone is better over the suite than the column's."
+    return ["## Who is better", said, table(["", *names], lines, left=1)]
 
 
 def _tasks(board: Board, summary: Summary, rows: NDArray[np.intp]) -> str:
@@ -155,7 +181,7 @@ def _rank(summary: Summary, row: int) -> str:
         return "–"
     low, high = summary.rank_low[row], summary.rank_high[row]
     interval = "" if np.isnan(low) else f" ({low:.0f}–{high:.0f})"
-    return f"{summary.rank[row]:.0f}{interval}"
+    return f"{summary.shown_rank(row)}{interval}"
 
 
 def _interval(low: float, high: float) -> str:

@@ -17,6 +17,7 @@ _WHOLE = {
     "rank",
     "rank_low",
     "rank_high",
+    "tied_rank",
     "parameters",
     "multiply_adds",
     "seeds_fewest",
@@ -56,5 +57,5 @@ def _array(name: str, column: Column, texts: set[str]) -> pa.Array:
     if name in texts:
         # A lone half of a surrogate pair, as an odd file name gives, has no UTF-8.
         return pa.array([str(value).encode("utf-8", "replace").decode() for value in column], pa.string())
-    kind = pa.bool_() if name == "pretrained" else pa.int64() if name in _WHOLE else pa.float64()
+    kind = pa.bool_() if name in ("pretrained", "tied") else pa.int64() if name in _WHOLE else pa.float64()
     return pa.array(column, kind)

@@ -50,6 +50,8 @@ def leaderboard_columns(board: Board, summary: Summary) -> dict[str, Column]:
         "rank": whole(summary.rank[rows]),
         "rank_low": whole(summary.rank_low[rows]),
         "rank_high": whole(summary.rank_high[rows]),
+        "tied_rank": whole(summary.tied_rank[rows]),
+        "tied": summary.tied[rows].tolist(),
         "backbone": [row.name for row in backbones],
         "mean_all_tasks": percent(summary.mean[rows]),
         "mean_all_tasks_low": percent(summary.mean_low[rows]),

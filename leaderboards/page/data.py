@@ -16,6 +16,7 @@ import numpy as np
 from leaderboards.board.board import Board
 from leaderboards.board.rounding import DECIMALS
 from leaderboards.board.summary import Summary
+from leaderboards.exports.wins import per_cent, ranked
 
 LISTED = 500
 """How many records that were left out the page lists; it says how many more there are."""
@@ -70,6 +71,7 @@ def page_data(
         ],
         "rows": [_row(board, summary, percent, links, b) for b in range(len(board.backbones))]
         + [_reference(board, row) for row in published or ()],
+        "wins": _wins(board, summary),
         "places": links.places,
         "notes": _notes(board, summary, bool(published)),
         "left_out": _left_out(board),
@@ -98,6 +100,7 @@ class _Percentages:
         self.petl = numbers(100 * summary.petl_mean)
         self.interquartile = numbers(100 * summary.interquartile_mean)
         self.rank = numbers(summary.rank)
+        self.tied_rank = numbers(summary.tied_rank)
         self.rank_interval = numbers(np.stack([summary.rank_low, summary.rank_high], axis=-1))
         self.speed = numbers(board.images_per_second, 1)
         self.seconds = numbers(board.total_seconds(), 1)
@@ -134,6 +137,8 @@ def _row(board: Board, summary: Summary, percent: _Percentages, links: _Links, b
         "interquartile_mean": percent.interquartile[b],
         "rank": percent.rank[b],
         "rank_interval": percent.rank_interval[b],
+        "tied_rank": percent.tied_rank[b],
+        "tied": bool(summary.tied[b]),
         "images_per_second": percent.speed[b],
         "seconds": percent.seconds[b],
         "missing": list(summary.missing[b]),
@@ -217,10 +222,30 @@ class _Links:
         return address if address.startswith(".") else f"./{address}"
 
 
+AGAINST = 30
+"""How many of the best backbones the page shows against each other; ``wins.csv`` has all."""
+
+
+def _wins(board: Board, summary: Summary) -> dict[str, Any]:
+    """Returns the best complete backbones against each other: rows of the page, per cent, who is told apart."""
+    rows = ranked(summary, board)
+    shown = rows[:AGAINST]
+    pairs = np.ix_(shown, shown)
+    return {
+        "rows": shown,
+        "of": len(rows),
+        "better": per_cent(summary.better[pairs]),
+        "different": summary.different[pairs].tolist(),
+    }
+
+
 def _notes(board: Board, summary: Summary, published: bool) -> list[str]:
     notes = [
         "All scores are top-1 test accuracy in percent. The mean is over all tasks, and empty where one is missing.",
         f"Intervals: {summary.confidence:.0%}, bootstrap over test examples and seeds.",
+        "Ranks: backbones that are not told apart tie, marked =; they are compared "
+        f"{'on the same test examples' if summary.paired else 'as if each had test examples of its own'}, corrected "
+        "over all pairs.",
         "Underlined: the best of the column.",
     ]
     if published:

@@ -68,8 +68,10 @@
   });
   const score = (value) => percent(value);
   const narrow = window.matchMedia("(max-width: 600px)").matches;
+  const rankOf = (row) => (row.tied_rank === null || row.tied_rank === undefined ? "" : `${row.tied_rank}${row.tied ? " =" : ""}`);
   const columns = [
-    numeric("rank", "Rank", String, { first: "asc", width: 74 }),
+    { ...numeric("rank", "Rank", String, { first: "asc", width: 74 }),
+      formatter: (cell) => number(() => rankOf(cell.getData().row))(cell) },
     { field: "name", title: "Backbone", titleFormatter: title, formatter: name, sorter: "string", frozen: true,
       width: narrow ? 132 : 250 },
     numeric("mean", "Mean", score, { classes: ["mean"], width: 78 }),
@@ -171,7 +173,7 @@
     if (field === "mean" || field === "rank") {
       if (row.mean === null) return `${row.name}\nNo mean: a mean over fewer tasks would be another number.${missing}`;
       return `${row.name}\nMean: ${percent(row.mean, 2)} %` + (row.reference ? " (published)" :
-        `\n${confidence}: ${range(row.mean_interval)}\nRank ${row.rank}, interval ${row.rank_interval.join(" to ")}`);
+        `\n${confidence}: ${range(row.mean_interval)}\nRank ${rankOf(row)} (${row.rank} by the mean), interval ${row.rank_interval.join(" to ")}`);
     }
     if (field === "name") return row.reference ? `${row.name}\n${row.origin.map(([k, v]) => `${k}: ${v}`).join("\n")}` : `${row.name}\n${row.spec}`;
     const value = flat[field];
@@ -185,7 +187,7 @@
     }
     return { mean: "Mean over all tasks: the official score.", petl: "Mean of the means of the groups, as papers on parameter-efficient tuning report. Not the official score.",
       iqm: "Interquartile mean: of the middle half of the tasks.", speed: "Test images a second, on the machine of the records.",
-      seconds: "Of all the records of the row.", rank: "By the mean over all tasks." }[field] || "";
+      seconds: "Of all the records of the row.", rank: "By the mean over all tasks. Backbones that are not told apart tie, marked =." }[field] || "";
   };
   const tip = $("tip");
   let described = null;
@@ -340,6 +342,27 @@
     const names = Object.keys(themes);
     chosen = theme(names[(names.indexOf(chosen) + 1) % names.length]);
   });
+
+  // --- Every two of the best.
+  if (data.wins.rows.length > 1) {
+    const grid = make("table"), head = make("tr"), { rows: shown, better, different, of } = data.wins;
+    head.append(make("th", "is better than"), ...shown.map((b) => make("th", data.rows[b].name)));
+    grid.append(head);
+    shown.forEach((b, y) => {
+      const line = make("tr");
+      line.append(make("th", `${data.rows[b].name}  ${rankOf(data.rows[b])}`));
+      shown.forEach((_, x) => {
+        const cell = make("td", x === y ? "" : better[y][x], { className: x === y ? "self" : different[y][x] ? "" : "alike" });
+        if (x !== y) cell.style.setProperty("--share", `${better[y][x]}%`);
+        line.append(cell);
+      });
+      grid.append(line);
+    });
+    $("wins-grid").append(grid);
+    $("wins-note").textContent = "How probable it is, in per cent, that the backbone of the row is better over the suite than that of the column. " +
+      "Bold: the two are not told apart." + (of > shown.length ? ` The ${shown.length} best of ${of.toLocaleString("en")}; wins.csv has all.` : "");
+    $("wins").hidden = false;
+  }
 
   // --- What is not in the table.
   $("notes").textContent = data.notes.join(" ");

@@ -21,8 +21,9 @@ def write_all(board: Board, summary: Summary, out: Path, tell: Callable[[str], N
     """Writes every plot that the data can give, each as SVG and as PNG.
 
     ``heatmap``, ``group_means``, ``accuracy_parameters``, ``accuracy_macs``, ``accuracy_images_per_second``,
-    ``transfer``; ``differences`` of the best complete backbone from the baseline, or from the next one where there is
-    none; of the best one ``search`` and, where the protocol trains step by step, ``training``.
+    ``transfer``; ``wins`` of every two backbones; ``differences`` of the best complete backbone from the baseline, or
+    from the next one where there is none; of the best one ``search`` and, where the protocol trains step by step,
+    ``training``.
 
     Args:
         board: What is plotted.
@@ -33,7 +34,7 @@ def write_all(board: Board, summary: Summary, out: Path, tell: Callable[[str], N
     Returns:
         The files, in the order above. Equal boards give equal bytes.
     """
-    from leaderboards.plots import cost, differences, groups, heatmap, search, transfer
+    from leaderboards.plots import cost, differences, groups, heatmap, search, transfer, wins
     from leaderboards.plots.style import NotDrawnError, best_first, save
 
     ranked = [int(i) for i in best_first(summary.mean)]
@@ -58,6 +59,7 @@ def write_all(board: Board, summary: Summary, out: Path, tell: Callable[[str], N
         "accuracy_macs": lambda: cost.draw(board, summary, "macs"),
         "accuracy_images_per_second": lambda: cost.draw(board, summary, "images_per_second"),
         "transfer": lambda: transfer.draw(board, summary),
+        "wins": lambda: wins.draw(board, summary),
         "differences": best_two,
         "search": lambda: of_best(search.draw),
         "training": lambda: of_best(search.draw_training),

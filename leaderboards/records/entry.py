@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 
 from leaderboards.records.record import Usable, read_usable, why_not
 from vtab_harness import registry
@@ -60,6 +61,7 @@ class Entry(NamedTuple):
     started: str = ""
     finished: str = ""
     predictions: str = ""
+    right: bytes = b""
 
 
 def read_entry(path: str, verify: bool) -> Entry:
@@ -74,7 +76,8 @@ def read_entry(path: str, verify: bool) -> Entry:
         record = read_usable(file)
         entry = _flat(path, record)
         if verify and record.head.score is not None:
-            read_predictions(file, record.head)
+            found = read_predictions(file, record.head)
+            entry = entry._replace(right=np.packbits(found["predicted"] == found["label"]).tobytes())
     except StorageError as error:
         return unusable(path, why_not(file, error))
     return entry

@@ -62,6 +62,7 @@ COLUMNS = {
     "started": Column("datetime64[us, UTC]", "when the run began; empty where the record's date is none"),
     "finished": Column("datetime64[us, UTC]", "when the record was written"),
     "predictions": Column("category", "sha256 of the predictions; empty where training diverged"),
+    "right": Column("object", "a bit a test example, in order, as of `numpy.packbits`; empty where none were read"),
     "record": Column("object", "the file"),
 }
 """The columns of a frame, in order. docs/frame.md is made from this."""

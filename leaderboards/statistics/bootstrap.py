@@ -3,15 +3,17 @@
 A suite's tasks are fixed: the statement is about this suite, not about tasks in general. Within a task the test
 examples are resampled, and the seeds where there are several.
 
-- **Examples.** Resampling n examples of which k are right gives a Binomial(n, k / n) count, exactly, so that no
-  predictions are needed.
+- **Examples.** Where predictions are known, the same examples are resampled for all rows, and for all tasks that share
+  their images, see `leaderboards.statistics.examples`. Where only counts are, resampling n examples of which k are
+  right gives a Binomial(n, k / n) count, independently of all else.
 - **Seeds** share their test examples and mostly fail on the same ones, so that further seeds do not shrink the part of
-  the examples as they would if each had its own. How often they do, counts do not say, see `shared_by_seeds`.
+  the examples as they would if each had its own. How often they do, predictions say; counts do not, see
+  `shared_by_seeds`.
 - **Few seeds.** Resampling S seeds understates the variance of their mean by (S - 1) / S; deviations are stretched by
   the root of the inverse. The median of three or five needs no stretching.
-- **Each backbone by itself.** Its random numbers follow from its counts and the seed of the bootstrap. What else is on
-  the leaderboard, and in which order, changes nothing, and equal counts have equal draws. Backbones whose counts differ
-  are drawn independently of each other.
+- **Each backbone by itself.** Its random numbers follow from its own counts and its test images, and from the seed of
+  the bootstrap. What else is on the leaderboard, and in which order, changes nothing, and equal predictions have equal
+  draws.
 
 Percentile intervals, not BCa: a mean over tasks of thousands of examples each is all but normally distributed and
 unbiased, so that there is nothing to correct (95 % intervals cover 93 to 97 % in the simulations of the tests), and BCa
@@ -54,6 +56,7 @@ def bootstrap_means(
     draws: int,
     seed: int = 0,
     aggregation: Aggregation = "median",
+    of_examples: Floats | None = None,
 ) -> SuiteDraws:
     """Draws the means of resampled leaderboards, stratified by task, over test examples and seeds.
 
@@ -65,6 +68,7 @@ def bootstrap_means(
         draws: R.
         seed: Of the bootstrap. With it and its counts, a backbone's draws are fixed.
         aggregation: Over seeds.
+        of_examples: float64 (B, T, R), deviations that resampled test examples cause; NaN where only counts are known.
     """
     of_task = np.asarray(groups, np.int64)
     members = [np.flatnonzero(of_task == group) for group in range(int(of_task.max(initial=-1)) + 1)]
@@ -74,7 +78,8 @@ def bootstrap_means(
     cells = _cells(correct, examples, aggregation)
 
     def draw(b: int) -> None:
-        drawn = _task_draws(_Cells(*(values[b] for values in cells)), draws, seed, aggregation)
+        known = None if of_examples is None else of_examples[b]
+        drawn = _task_draws(_Cells(*(values[b] for values in cells)), draws, seed, aggregation, known)
         mean[b] = drawn.mean(axis=0)
         for group, tasks in enumerate(members):
             of_groups[b, group] = drawn[tasks].mean(axis=0)
@@ -117,7 +122,9 @@ def _cells(correct: NDArray[np.int64], examples: NDArray[np.int64], aggregation:
     )
 
 
-def _task_draws(backbone: _Cells, draws: int, seed: int, aggregation: Aggregation) -> Floats:
+def _task_draws(
+    backbone: _Cells, draws: int, seed: int, aggregation: Aggregation, of_examples: Floats | None = None
+) -> Floats:
     """Returns float64 (T, R) of one backbone."""
     rng = _generator(backbone, seed)
     drawn = np.full((len(backbone.sizes), draws), np.nan)
@@ -126,9 +133,13 @@ def _task_draws(backbone: _Cells, draws: int, seed: int, aggregation: Aggregatio
         size, centre = backbone.sizes[alike, None], backbone.centre[alike, None]
         # Draws of one cell stand together: NumPy then sets up each binomial once.
         noise = rng.binomial(size, centre, size=(len(size), draws)) / size
+        middle: float | Floats = centre
         if seeds > 1:
-            resampled = _seed_draws(backbone.scores[alike, :seeds], centre, draws, rng, aggregation)
-            noise = (noise - centre) * backbone.scale + resampled
+            middle = _seed_draws(backbone.scores[alike, :seeds], centre, draws, rng, aggregation)
+            noise = (noise - centre) * backbone.scale + middle
+        if of_examples is not None:
+            known = of_examples[alike]
+            noise = np.where(np.isnan(known), noise, known + middle)
         drawn[alike] = noise
     return drawn
 

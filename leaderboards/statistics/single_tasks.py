@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm, t
 
 from leaderboards.statistics.bootstrap import shared_by_seeds
-from leaderboards.statistics.seeds import Aggregation, Floats, accuracies, seed_scores
+from leaderboards.statistics.seeds import Aggregation, Floats, accuracies, loss_of_aggregate, seed_scores
 
 
 def task_intervals(
@@ -35,8 +35,7 @@ def task_intervals(
     seeds, p = scores.number, scores.aggregate(aggregation)
     size = np.where(seeds > 0, examples.max(axis=2, initial=0), np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
-        # Relative variance of the median of normal values: 1 of one or two, about 1.35 of three, rising to pi / 2.
-        loss = 1.0 if aggregation == "mean" else np.where(seeds > 2, np.pi / 2 - 0.68 / np.maximum(seeds, 1), 1.0)
+        loss = loss_of_aggregate(seeds, aggregation)
         of_seeds = np.where(seeds > 1, loss * scores.variance / np.maximum(seeds, 1), 0.0)
         # An aggregate of 0 or 1 has no variance, though its seeds may differ; half an example inwards it has one.
         inside = np.clip(p, 0.5 / size, 1 - 0.5 / size)

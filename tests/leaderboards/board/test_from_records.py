@@ -7,13 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_boards import HARMFUL, made_board, made_record, restate, with_holes, write_record, write_records
+from safetensors.numpy import load_file
 
 from leaderboards.board.board import Board
+from leaderboards.board.examples import task_examples
 from leaderboards.board.from_records import fill_board
 from leaderboards.records.names import pretraining_run, pretraining_step, row_names
 from leaderboards.records.results import Results, read_results
 from leaderboards.records.scan import find_records
-from leaderboards.records.table_choice import choose
+from leaderboards.records.table_choice import Choice, choose
 from vtab_harness import registry
 from vtab_harness.api.errors import OptionError, StorageError
 from vtab_harness.sweep.store import Store
@@ -354,3 +356,32 @@ def test_of_options_only_those_that_differ_are_named() -> None:
     ]
     # One of them has no options at all.
     assert names_of("timm:x", "timm:x?seed=1") == ["x", "x?seed=1"]
+
+
+def test_which_examples_are_right_is_what_the_predictions_say(
+    tmp_path: Path,
+) -> None:
+    write_records(tmp_path, 2, MINI[:2], 2, examples=77)
+    board = read(tmp_path)
+    assert board.right is not None
+    rows = np.arange(2)
+    for t, task in enumerate(task_examples(board, rows)):
+        if t < 2:
+            assert (task.examples, task.seeds.tolist()) == (77, [2, 2])
+            assert task.images == board.test_images[MINI[t]]
+        else:
+            assert not task.seeds.any()
+    first = task_examples(board, rows)[0]
+    bits = np.unpackbits(first.right, axis=2, count=77)
+    for b in rows:
+        for s in range(2):
+            found = load_file(next(Path(board.paths[b, 0, s]).parent.glob(f"seed{s}-*.predictions")))
+            np.testing.assert_array_equal(bits[b, s], found["predicted"] == found["label"])
+    # Unread predictions are no wrong ones.
+    unread = fill_board(*chosen(read_results(find_records([tmp_path]), verify=False)))
+    assert unread.right is None
+    assert not any(task.seeds.any() for task in task_examples(unread, rows))
+
+
+def chosen(results: Results) -> tuple[Results, Choice]:
+    return results, choose(results.readable, None, None, ())

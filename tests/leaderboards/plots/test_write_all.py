@@ -19,6 +19,7 @@ ALL = (
     "accuracy_macs",
     "accuracy_images_per_second",
     "transfer",
+    "wins",
     "differences",
     "search",
     "training",
