@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from leaderboards.board.summary import Summary
     from leaderboards.page import ReferenceRow
     from leaderboards.published import Reference
-    from leaderboards.statistics.seeds import Aggregation
 
 CACHE = ".cache"
 _LARGEST_STAMP = 1 << 26

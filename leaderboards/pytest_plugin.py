@@ -26,12 +26,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from leaderboards.gate.check import GateReport
+    from leaderboards.gate.outcome import GateReport
 
 _MARK = "vtab_gate"
 _WORDS = (
-    "vtab_gate(results, baseline, margin=0.5, confidence=0.95, per_task=False): fail where a backbone of the baseline "
-    "is worse in these results (vtab-harness)"
+    "vtab_gate(results, baseline, margin=0.5, confidence=0.95, per_task=False, policy=None): fail where a backbone of "
+    "the baseline is worse in these results (vtab-harness)"
 )
 
 
@@ -56,7 +56,8 @@ def _gate(root: Path, *args: Any, **options: Any) -> GateReport:
     try:
         asked = GateSettings(*given.args, **given.kwargs)
         folders = [root / folder for folder in asked.results]
-        report = gate(replace(asked, results=folders, baseline=root / asked.baseline))
+        policy = None if asked.policy is None else root / asked.policy
+        report = gate(replace(asked, results=folders, baseline=root / asked.baseline, policy=policy))
     except VtabError as error:
         problem = str(error)
     # Outside of the handler, so that the error is not printed a second time as the cause.

@@ -137,6 +137,7 @@ def compare(
         tasks=compared,
         missing=missing,
         whole=whole,
+        outcome="incomplete" if whole is None else whole.outcome,
         notes=tuple(notes(pairs, compared)),
         verdict=verdict(*shown(a, b), over, confidence, compared, whole, missing),
     )

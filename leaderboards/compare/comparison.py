@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,9 @@ class TaskComparison:
     smallest_detectable: float
 
 
+Outcome = Literal["A better", "B better", "inconclusive", "incomplete"]
+
+
 @dataclass(frozen=True, slots=True)
 class SuiteComparison:
     """A and B over all tasks, from the paired hierarchical bootstrap.
@@ -70,6 +73,11 @@ class SuiteComparison:
     high: float
     smallest_detectable: float
 
+    @property
+    def outcome(self) -> Outcome:
+        """Which is better, if the interval does not hold 0."""
+        return "A better" if self.low > 0 else "B better" if self.high < 0 else "inconclusive"
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -87,6 +95,8 @@ class Comparison:
         tasks: In the order of the suite.
         missing: Task -> why it cannot be compared.
         whole: Over the suite; None where a task is missing.
+        outcome: Over the suite: ``A better``, ``B better``, ``inconclusive`` where neither is shown, or ``incomplete``
+            where a task is missing.
         notes: What a reader should know.
         verdict: One sentence.
     """
@@ -102,6 +112,7 @@ class Comparison:
     tasks: tuple[TaskComparison, ...]
     missing: dict[str, str]
     whole: SuiteComparison | None
+    outcome: Outcome
     notes: tuple[str, ...]
     verdict: str
 

@@ -77,12 +77,12 @@ def verdict(
             f"{a} against {b} is {single.replace('single', 'other')}."
         )
     interval = f"{100 * confidence:g} % interval {100 * whole.low:+.2f} to {100 * whole.high:+.2f}"
-    if whole.low > 0 or whole.high < 0:
-        how = "better" if whole.low > 0 else "worse"
+    if whole.outcome != "inconclusive":
+        how = "better" if whole.outcome == "A better" else "worse"
         size = f"{abs(100 * whole.difference):.2f} points (A - B: {interval})"
         return f"{a} is {how} than {b} by {size} in the mean over {over}; it is {single}."
     detectable = f"{100 * whole.smallest_detectable:.2f} would have been found with {100 * POWER:.0f} % probability"
     return (
-        f"No difference between {a} and {b} is shown in the mean over {over}: A - B is {100 * whole.difference:+.2f} "
-        f"points ({interval}), and a true one of {detectable}; A is {single}."
+        f"Inconclusive: no difference between {a} and {b} is shown in the mean over {over}: A - B is "
+        f"{100 * whole.difference:+.2f} points ({interval}), and a true one of {detectable}; A is {single}."
     )

@@ -18,6 +18,7 @@ class GateSettings(Settings):
     margin: float = option(0.5, "Loss that is put up with, in percentage points.")
     confidence: float = option(0.95, "1 minus the chance of a false alarm.")
     per_task: bool = option(False, "Test each task instead of the mean.", "--per-task")
+    policy: Path | None = option(None, "TOML file with margins and tiers, in place of the three above.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,8 @@ def test_no_difference_says_what_could_have_been_found(tmp_path: Path) -> None:
     write_records(tmp_path, ["timm:a", "timm:b"], TASKS, accuracies=[0.6, 0.6], examples=300)
     found = compared(tmp_path)
     assert found.whole is not None
-    assert found.verdict.startswith("No difference between timm:a and timm:b is shown")
+    assert found.verdict.startswith("Inconclusive: no difference between timm:a and timm:b is shown")
+    assert found.outcome == "inconclusive"
     assert f"a true one of {100 * found.whole.smallest_detectable:.2f} would have been found with 80 %" in found.verdict
 
 

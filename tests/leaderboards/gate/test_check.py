@@ -9,7 +9,8 @@ import pytest
 from made_boards import made_identity, made_record, restate, write_record, write_records
 
 from leaderboards.gate.baseline import make_baseline
-from leaderboards.gate.check import GateReport, check
+from leaderboards.gate.check import check
+from leaderboards.gate.outcome import GateReport
 from leaderboards.records.runs import read_runs
 from vtab_harness.api.errors import OptionError, StorageError
 from vtab_harness.api.records import Score

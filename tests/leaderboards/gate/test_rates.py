@@ -39,6 +39,13 @@ def test_false_alarms_on_small_tests_are_at_most_the_stated_rate(per_task: bool)
     assert alarms(sizes, 0.0, 600, per_task, rng) <= 0.05 + 0.022
 
 
+def test_a_loss_of_more_than_the_margin_is_seldom_excluded() -> None:
+    rng = np.random.default_rng(3)
+    estimates = [suite_estimate(retrained(np.array([2000, 3000]), MARGIN, rng)) for _ in range(600)]
+    # "ok" where the truth is a loss of just the margin; 600 times: a standard error of 0.9 %.
+    assert np.mean([estimate.worse_by_more_than(MARGIN) >= 0.95 for estimate in estimates]) <= 0.05 + 0.022
+
+
 def test_a_large_loss_is_found_on_small_tests() -> None:
     assert alarms(np.array([400, 500, 300]), 0.06, 100, False, np.random.default_rng(2)) > 0.9
 

@@ -8,7 +8,8 @@ from made_boards import HARMFUL, write_record, write_records
 
 from leaderboards.gate import reports
 from leaderboards.gate.baseline import make_baseline
-from leaderboards.gate.check import GateReport, check
+from leaderboards.gate.check import check
+from leaderboards.gate.outcome import GateReport
 from leaderboards.records.runs import read_runs
 from vtab_harness.cli.plain_text import plain
 
@@ -59,7 +60,7 @@ def test_one_backbone_is_called_by_its_name(
 
 def test_markdown_is_a_table_whatever_the_names(report: GateReport) -> None:
     text = reports.as_markdown(report)
-    rows = [line for line in text.splitlines() if line.startswith(("| ✅", "| ❌", "| ⚠️"))]
+    rows = [line for line in text.splitlines() if line.startswith(("| ✅", "| ❌", "| ⚠️", "| ❔"))]
     assert len(rows) == len(HARMFUL)
     assert {row.count("|") for row in rows} == {8}
     assert "<img" not in text
