@@ -39,6 +39,7 @@ class LeaderboardSettings(Settings):
     results: Sequence[Path] = argument("Results folders, of several machines.", "RESULTS...")
     out: Path = option(REQUIRED, "Folder to write into.")
     suite: str | None = option(None, "A table holds one suite; the one with the most records.")
+    tasks: Sequence[str] = option((), "A table of these tasks, in place of a suite.", "--task", "--tasks")
     protocol: str | None = option(None, "One protocol, such as finetune-v1; as above.", "--protocol", "-p")
     variants: Sequence[str] = option(
         (),
@@ -115,7 +116,7 @@ def build(found: Found, settings: LeaderboardSettings, tell: Tell) -> tuple[Boar
     results = read_results(found, out / CACHE / "records.sqlite", settings.verify)
     if results.readable.empty:
         results.require_some()
-    choice = choose(results.readable, settings.suite, settings.protocol, settings.variants)
+    choice = choose(results.readable, settings.suite, settings.protocol, settings.variants, settings.tasks)
     say(f"{choice.in_words()}: {choice.records} records.")
     for suite, protocol, variant, count in choice.others:
         say(f"Not in this table: {count} records of {suite}, {protocol}, data variant {variant}.")

@@ -17,11 +17,11 @@ from leaderboards.records.frame import check_frame, newest
 from leaderboards.records.names import pretraining_step, row_names
 from leaderboards.records.record import column_differences, read_usable
 from leaderboards.records.results import Results, disputes, settle
-from leaderboards.records.table_choice import Choice, choose
+from leaderboards.records.table_choice import NO_SUITE, Choice, choose
 from leaderboards.statistics.seeds import Aggregation
 from vtab_harness import registry
 from vtab_harness.api.errors import StorageError
-from vtab_harness.api.tasks import GROUPS, Task
+from vtab_harness.api.tasks import GROUPS
 
 
 def build_board(
@@ -30,6 +30,7 @@ def build_board(
     protocol: str | None = None,
     variants: Sequence[str] = (),
     aggregation: Aggregation = "median",
+    tasks: Sequence[str] = (),
 ) -> Board:
     """Makes a board of a frame: one suite, one protocol, one data variant. What is not given is what most records have.
 
@@ -39,6 +40,7 @@ def build_board(
         protocol: Identity such as ``finetune-v1``, or a name such as ``finetune`` where that says it.
         variants: Data variants in order of preference.
         aggregation: Over seeds.
+        tasks: Names of tasks, in place of a suite.
 
     Raises:
         OptionError: It is no frame of records, or none of them fits.
@@ -49,7 +51,7 @@ def build_board(
     """
     check_frame(frame)
     usable, disputed, copies = settle(frame)
-    choice = choose(frame, suite, protocol, variants)
+    choice = choose(frame, suite, protocol, variants, tasks)
     return fill_board(Results(usable, (), disputed, copies), choice, aggregation)
 
 
@@ -59,10 +61,12 @@ def fill_board(results: Results, choice: Choice, aggregation: Aggregation = "med
     Raises:
         StorageError: No record is left, for instance because all of them disagree.
     """
-    suite = registry.suites.get(choice.suite)
-    tasks = sorted((registry.tasks.get(name) for name in suite.tasks), key=lambda task: GROUPS.index(task.group))
+    version = "-" if choice.suite == NO_SUITE else registry.suites.get(choice.suite).version
+    found = [_column(name, results.readable) for name in choice.tasks]
+    found.sort(key=lambda pair: GROUPS.index(pair[0].group) if pair[0].group in GROUPS else len(GROUPS))
+    versions = {column.name: declared for column, declared in found}
     left_out = [LeftOut(entry.record, entry.folder, entry.task, entry.error) for entry in results.unusable]
-    reasons = _reasons(results.readable, choice, {task.name: task for task in tasks})
+    reasons = _reasons(results.readable, choice, versions)
     frame = results.frame
     why = reasons[: len(frame)]
     _leave_out(left_out, frame, why)
@@ -77,8 +81,8 @@ def fill_board(results: Results, choice: Choice, aggregation: Aggregation = "med
     latest = newest(fitting)
     rows = _rows(latest)
     seeds = sorted(fitting["seed"].unique().tolist())
-    columns = tuple(TaskColumn(t.name, t.title, t.group, t.num_classes, t.chance) for t in tasks)
-    board = _empty(choice, suite.version, columns, rows, seeds)
+    columns = tuple(column for column, _ in found)
+    board = _empty(choice, version, columns, rows, seeds)
     places = [row.key for row in rows], [column.name for column in columns], seeds
     at = tuple(pd.Index(names).get_indexer(frame[name]) for names, name in zip(places, _PLACE, strict=True))
     finished = (frame["status"] == "finished").to_numpy()
@@ -95,7 +99,7 @@ def fill_board(results: Results, choice: Choice, aggregation: Aggregation = "med
         train_examples=str(fitting["train_examples"].iloc[0]),
         # A hash of them is part of the protocol's identity, so that they are the same for all.
         overridden=json.loads(fitting["overridden"].iloc[0]),
-        variants={task.name: variants[task.name] for task in tasks if task.name in variants},
+        variants={name: variants[name] for name in places[1] if name in variants},
         date="" if pd.isna(date) else f"{date:%Y-%m-%d}",
         left_out=tuple(left_out),
         duplicates=tuple(duplicates),
@@ -120,7 +124,16 @@ def _leave_out(left_out: list[LeftOut], frame: pd.DataFrame, why: NDArray[np.obj
     return frame[why == ""]
 
 
-def _reasons(frame: pd.DataFrame, choice: Choice, tasks: dict[str, Task]) -> NDArray[np.object_]:
+def _column(name: str, frame: pd.DataFrame) -> tuple[TaskColumn, str]:
+    """Returns a task with its version: as it is declared here, else as its newest record says."""
+    if name in registry.tasks.names():
+        task = registry.tasks.get(name)
+        return TaskColumn(task.name, task.title, task.group, task.num_classes, task.chance), task.version
+    row = frame[frame["task"] == name].sort_values("finished", kind="stable").iloc[-1]
+    return TaskColumn(name, row["title"], row["group"], int(row["classes"]), None), str(row["task_version"])
+
+
+def _reasons(frame: pd.DataFrame, choice: Choice, versions: dict[str, str]) -> NDArray[np.object_]:
     """Returns for each record why it is not in this table; empty where it is."""
     kinds = frame.groupby(_KIND, observed=True, sort=False)
     examples = kinds["record"].first()
@@ -128,28 +141,29 @@ def _reasons(frame: pd.DataFrame, choice: Choice, tasks: dict[str, Task]) -> NDA
     order = {variant: i for i, variant in enumerate(choice.variants)}
     variant_of: dict[str, str] = {}
     for task, protocol, variant, _, _ in counts.index:
-        if task in tasks and protocol == choice.protocol and variant in order:
+        if task in versions and protocol == choice.protocol and variant in order:
             best = variant_of.setdefault(task, variant)
             if order[variant] < order[best]:
                 variant_of[task] = variant
     columns: dict[str, Counter[str]] = defaultdict(Counter)
     for (task, protocol, variant, version, column), count in counts.items():
         fits = task in variant_of and protocol == choice.protocol and variant == variant_of[task]
-        if fits and version == tasks[task].version:
+        if fits and version == versions[task]:
             columns[task][column] += int(count)
     column_of = {task: min(count, key=lambda column: (-count[column], column)) for task, count in columns.items()}
     example_of = {column: record for (*_, column), record in examples.items()}
 
     def reason(task: str, protocol: str, variant: str, version: str, column: str) -> str:
-        if task not in tasks:
-            return f"its task is not one of the suite {choice.suite}"
+        if task not in versions:
+            what = "chosen" if choice.suite == NO_SUITE else f"of the suite {choice.suite}"
+            return f"its task is not one {what}"
         if protocol != choice.protocol:
             return f"its protocol is {protocol}, the table's is {choice.protocol}"
         if task not in variant_of or variant != variant_of[task]:
             wanted = variant_of.get(task, choice.variants[0])
             return f"its data are the variant {variant}, the table's are {wanted}"
-        if version != tasks[task].version:
-            return f"it is of version {version} of its task, this harness has version {tasks[task].version}"
+        if version != versions[task]:
+            return f"it is of version {version} of its task, this harness has version {versions[task]}"
         if column != column_of[task]:
             others, wanted = columns[task][column_of[task]], example_of[column_of[task]]
             how = _difference(wanted, example_of[column])

@@ -19,6 +19,7 @@ from leaderboards.statistics.examples import resampled, shared_variance
 from leaderboards.statistics.ranks import rank_intervals, ranks, tied_ranks
 from leaderboards.statistics.seeds import accuracies, seed_scores
 from leaderboards.statistics.single_tasks import task_intervals
+from vtab_harness import registry
 
 DRAWS = 1000
 
@@ -182,7 +183,7 @@ def _command(board: Board, row: int, missing: tuple[str, ...]) -> str:
     if not missing:
         return ""
     words = ["vtab", "run", "--backbone", board.backbones[row].spec, *_protocol_words(board)]
-    if len(missing) == len(board.tasks):
+    if len(missing) == len(board.tasks) and board.suite in registry.suites.names():
         words += ["--suite", board.suite]
     else:
         words += [word for task in missing for word in ("--task", task)]

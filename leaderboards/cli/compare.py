@@ -22,31 +22,13 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Compare two backbones, paired on the test examples; ends with a verdict in one sentence."""
-    from leaderboards.compare.backbones import compare as compare_backbones
-    from leaderboards.records import lookup, runs
+    from leaderboards.compare.backbones import compare_named
+    from leaderboards.records.runs import read_runs
 
     settings = CompareSettings(**given)
-    found = runs.read_runs(settings.results, settings.variant)
-    everything: dict[str, runs.BackboneRuns] = {key: b for backbones in found.values() for key, b in backbones.items()}
-    sides = [lookup.find_backbone(everything, name) for name in (settings.a, settings.b)]
-    common = [p for p, backbones in found.items() if all(side.key in backbones for side in sides)]
-    if not common and settings.protocol is None:
-        from vtab_harness.api.errors import OptionError
-
-        measured = [", ".join(p for p, backbones in found.items() if side.key in backbones) for side in sides]
-        raise OptionError(
-            f"{sides[0].key} ({measured[0]}) and {sides[1].key} ({measured[1]}) were not measured under one protocol.",
-            "Run both with the same --protocol.",
-        )
-    identity = lookup.choose_protocol(common, settings.protocol, "A and B were measured")
-    one, other = (found[identity][side.key] for side in sides)
-    there = [task for task in one.tasks if task in other.tasks]
-    name, tasks = lookup.choose_tasks(there, settings.suite)
-    if name is None:
-        # No suite says which tasks there should be; those whose records cannot be used are named.
-        tasks = tuple(task for task in one.all_tasks if task in other.all_tasks)
-    how = (settings.confidence, settings.draws, settings.seed)
-    result = compare_backbones(one, other, identity, name, tasks, *how)
+    runs = read_runs(settings.results, settings.variant)
+    how = (settings.confidence, settings.draws, settings.seed, settings.tasks)
+    result = compare_named(settings.a, settings.b, runs, settings.protocol, settings.suite, *how)
     if as_json:
         typer.echo(json.dumps(result.as_json(), indent=1))
     else:

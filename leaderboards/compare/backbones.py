@@ -16,7 +16,7 @@ from leaderboards.statistics.holm import holm
 from leaderboards.statistics.mcnemar import mcnemar_exact
 from leaderboards.statistics.paired import PairedTask, paired_hierarchical_bootstrap, task_estimate
 from leaderboards.statistics.power import smallest_detectable
-from vtab_harness.api.errors import OptionError
+from vtab_harness.api.errors import OptionError, unknown_name
 
 
 def compare_backbones(
@@ -28,6 +28,7 @@ def compare_backbones(
     confidence: float = 0.95,
     draws: int = 10_000,
     seed: int = 0,
+    tasks: Sequence[str] = (),
 ) -> Comparison:
     """Compares two backbones of a frame, paired on the test examples.
 
@@ -40,6 +41,7 @@ def compare_backbones(
         confidence: Of intervals and tests.
         draws: Of the bootstrap over the suite.
         seed: Of the bootstrap.
+        tasks: Names of tasks, in place of a suite.
 
     Raises:
         OptionError: A name means none or several, or they were not measured alike; says what there is.
@@ -49,7 +51,7 @@ def compare_backbones(
         >>> found = leaderboards.compare_backbones("a", "b", leaderboards.load("results"))  # doctest: +SKIP
         >>> print(found.verdict)  # doctest: +SKIP
     """
-    return compare_named(a, b, runs_of(frame), protocol, suite, confidence, draws, seed)
+    return compare_named(a, b, runs_of(frame), protocol, suite, confidence, draws, seed, tasks)
 
 
 def compare_named(
@@ -61,6 +63,7 @@ def compare_named(
     confidence: float = 0.95,
     draws: int = 10_000,
     seed: int = 0,
+    tasks: Sequence[str] = (),
 ) -> Comparison:
     """Compares what two names mean among some runs; see `compare_backbones`."""
     everything = {key: backbone for backbones in runs.values() for key, backbone in backbones.items()}
@@ -74,11 +77,17 @@ def compare_named(
         )
     chosen = choose_protocol(common, protocol, "A and B were measured")
     one, other = (runs[chosen][side.key] for side in sides)
-    name, tasks = choose_tasks([task for task in one.tasks if task in other.tasks], suite)
-    if name is None:
-        # No suite says which tasks there should be; those whose records cannot be used are named.
-        tasks = tuple(task for task in one.all_tasks if task in other.all_tasks)
-    return compare(one, other, chosen, name, tasks, confidence, draws, seed)
+    there = [task for task in one.all_tasks if task in other.all_tasks]
+    if tasks:
+        if suite is not None:
+            raise OptionError("--task and --suite: give one of them.", "A suite is a list of tasks.")
+        for task in tasks:
+            if task not in there:
+                raise unknown_name("task", task, there, " that both have results for")
+        return compare(one, other, chosen, None, list(dict.fromkeys(tasks)), confidence, draws, seed)
+    name, found = choose_tasks([task for task in one.tasks if task in other.tasks], suite)
+    # Where no suite says which tasks there should be, those whose records cannot be used are named.
+    return compare(one, other, chosen, name, found if name else there, confidence, draws, seed)
 
 
 def compare(

@@ -18,6 +18,7 @@ class CompareSettings(Settings):
     results: Sequence[Path] = argument("Results folders.", "RESULTS...")
     protocol: str | None = option(None, "Where there are several.", "--protocol", "-p")
     suite: str | None = option(None, "Where the results hold tasks of several.")
+    tasks: Sequence[str] = option((), "Compare on these tasks, in place of a suite.", "--task", "--tasks")
     variant: str | None = option(None, "Of the data, where both were measured on several.")
     confidence: float = option(0.95, "Of intervals and tests.", least=0.5, most=0.999)
     draws: int = option(10_000, "Of the bootstrap over the suite.", least=100, most=1_000_000)

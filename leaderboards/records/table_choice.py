@@ -10,7 +10,7 @@ import pandas as pd
 
 from leaderboards.records.lookup import choose_protocol
 from vtab_harness import registry
-from vtab_harness.api.errors import OptionError, near_names
+from vtab_harness.api.errors import OptionError, near_names, unknown_name
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Choice:
     """A table, and the tables that were not made.
 
     Attributes:
-        suite: Registered name.
+        suite: Registered name; `NO_SUITE` where the tasks were chosen one by one, or are of no suite.
+        tasks: Names, in order.
         protocol: Identity.
         variants: Data variants; of several, a task takes the first that has records.
         records: How many records fit.
@@ -26,6 +27,7 @@ class Choice:
     """
 
     suite: str
+    tasks: tuple[str, ...]
     protocol: str
     variants: tuple[str, ...]
     records: int
@@ -33,10 +35,17 @@ class Choice:
 
     def in_words(self) -> str:
         """Returns what the table is, for people."""
-        return f"{self.suite}, {self.protocol}, data variant {' then '.join(self.variants)}"
+        what = f"{len(self.tasks)} tasks" if self.suite == NO_SUITE else self.suite
+        return f"{what}, {self.protocol}, data variant {' then '.join(self.variants)}"
 
 
-def choose(frame: pd.DataFrame, suite: str | None, protocol: str | None, variants: Sequence[str]) -> Choice:
+NO_SUITE = "own-tasks"
+"""What stands for the suite of tasks that were chosen one by one, or belong to none."""
+
+
+def choose(
+    frame: pd.DataFrame, suite: str | None, protocol: str | None, variants: Sequence[str], tasks: Sequence[str] = ()
+) -> Choice:
     """Chooses what was asked for, and of what was not, that with the most records.
 
     Args:
@@ -44,17 +53,28 @@ def choose(frame: pd.DataFrame, suite: str | None, protocol: str | None, variant
         suite: Registered name, or None.
         protocol: Identity such as ``finetune-v1``, or a name such as ``finetune`` where that says it, or None.
         variants: Data variants in order of preference, or none.
+        tasks: Names of the tasks of the table, in place of a suite; tasks that belong to no suite are a table as well.
 
     Raises:
-        UnknownNameError: There is no such suite.
-        OptionError: No record fits; the message lists what there is.
+        UnknownNameError: There is no such suite, or there is no record of a task.
+        OptionError: No record fits, or both a suite and tasks are given; the message lists what there is.
     """
     counts: Counter[tuple[str, str, str]] = Counter()
     suites_of: dict[str, list[str]] = {}
     # One that cannot be loaded is somebody else's, and no reason to stop.
     known = {name: found.tasks for name, found in registry.suites.items()}
-    for name, tasks in known.items():
+    there = [str(task) for task in frame["task"].drop_duplicates()]
+    if tasks:
+        if suite is not None:
+            raise OptionError("--task and --suite: give one of them.", "A suite is a list of tasks.")
         for task in tasks:
+            if task not in there:
+                raise unknown_name("task", task, there, " in these results")
+        known = {NO_SUITE: tuple(dict.fromkeys(tasks))}
+    elif of_none := [task for task in there if not any(task in listed for listed in known.values())]:
+        known[NO_SUITE] = tuple(of_none)
+    for name, listed in known.items():
+        for task in listed:
             suites_of.setdefault(task, []).append(name)
     alike = frame.groupby(["task", "protocol", "variant"], observed=True, sort=False).size()
     for (task, found_protocol, variant), count in alike.items():
@@ -63,11 +83,7 @@ def choose(frame: pd.DataFrame, suite: str | None, protocol: str | None, variant
     if suite is not None:
         registry.suites.get(suite)
     if not counts:
-        found_tasks = ", ".join(sorted(frame["task"].unique())[:10]) or "none"
-        raise OptionError(
-            f"None of the {len(frame)} usable records is of a task of a known suite; their tasks: {found_tasks}.",
-            "Install the plugin that declares the suite; `vtab list suites` shows those that are known.",
-        )
+        raise OptionError(f"None of the {len(frame)} usable records is of a known task.")
     chosen_suite = suite or _most(counts, 0, list(known))
     _refuse_nothing("--suite", chosen_suite, {key[0] for key in counts})
     within = Counter({key: count for key, count in counts.items() if key[0] == chosen_suite})
@@ -80,7 +96,8 @@ def choose(frame: pd.DataFrame, suite: str | None, protocol: str | None, variant
     chosen_variants = tuple(dict.fromkeys(variants)) or (_most(within, 2, []),)
     mine = {(chosen_suite, chosen_protocol, variant) for variant in chosen_variants}
     others = sorted(((*key, count) for key, count in counts.items() if key not in mine), key=lambda o: (-o[3], o[:3]))
-    return Choice(chosen_suite, chosen_protocol, chosen_variants, sum(counts[key] for key in mine), tuple(others))
+    records = sum(counts[key] for key in mine)
+    return Choice(chosen_suite, known[chosen_suite], chosen_protocol, chosen_variants, records, tuple(others))
 
 
 def _most(counts: Counter[tuple[str, str, str]], part: int, order: list[str]) -> str:

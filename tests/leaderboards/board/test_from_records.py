@@ -12,12 +12,13 @@ from safetensors.numpy import load_file
 from leaderboards.board.board import Board
 from leaderboards.board.examples import task_examples
 from leaderboards.board.from_records import fill_board
+from leaderboards.board.summary import summarise
 from leaderboards.records.names import pretraining_run, pretraining_step, row_names
 from leaderboards.records.results import Results, read_results
 from leaderboards.records.scan import find_records
 from leaderboards.records.table_choice import Choice, choose
 from vtab_harness import registry
-from vtab_harness.api.errors import OptionError, StorageError
+from vtab_harness.api.errors import OptionError, StorageError, UnknownNameError
 from vtab_harness.sweep.store import Store
 
 MINI = registry.suites.get("mini").tasks
@@ -385,3 +386,40 @@ def test_which_examples_are_right_is_what_the_predictions_say(
 
 def chosen(results: Results) -> tuple[Results, Choice]:
     return results, choose(results.readable, None, None, ())
+
+
+def board_of(folder: Path, *tasks: str, suite: str | None = None) -> Board:
+    results = read_results(find_records([folder]))
+    return fill_board(results, choose(results.readable, suite, None, (), tasks))
+
+
+def test_a_table_of_the_tasks_one_has(tmp_path: Path) -> None:
+    write_records(tmp_path, 2, MINI)
+    board = board_of(tmp_path, MINI[5], MINI[0])
+    assert {task.name for task in board.tasks} == {MINI[5], MINI[0]}
+    assert board.complete().all()
+    assert {item.reason for item in board.left_out} == {"its task is not one chosen"}
+    with pytest.raises(UnknownNameError, match="mini_digit'"):
+        board_of(tmp_path, "mini_digit")
+    with pytest.raises(OptionError, match="give one of them"):
+        board_of(tmp_path, MINI[0], suite="mini")
+    # One that lacks all of them says how to finish it, though no suite is called so.
+    for task in (MINI[0], MINI[5]):
+        shutil.rmtree(next(tmp_path.glob("made_0-*")) / task)
+    write_records(tmp_path, ["timm:made_0"], [MINI[0], MINI[5]], status="diverged")
+    commands = summarise(board_of(tmp_path, MINI[5], MINI[0]), draws=10).commands
+    assert sum(f"--task {MINI[0]} --task {MINI[5]}" in command for command in commands) == 1
+    assert not any("--suite" in command for command in commands)
+
+
+def test_tasks_of_no_suite_are_a_table_as_well(tmp_path: Path) -> None:
+    own = replace(registry.tasks.get(MINI[0]), name="mine", title="Mine", version="7")
+    with registry.tasks.registered("mine", own):
+        write_records(tmp_path, 2, ["mine"])
+        board = board_of(tmp_path)
+    assert [(task.name, task.title, task.chance) for task in board.tasks] == [("mine", "Mine", own.chance)]
+    # Where the plugin is not there, the records say what the task is.
+    board = board_of(tmp_path)
+    assert [(task.title, task.group, task.chance) for task in board.tasks] == [("Mine", own.group, None)]
+    assert board.complete().all()
+    assert board.suite == "own-tasks"

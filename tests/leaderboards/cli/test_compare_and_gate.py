@@ -52,6 +52,17 @@ def test_compare_json(results: Path) -> None:
     assert vtab("compare", "a", "b", results, "--json").stdout == vtab("compare", "a", "b", results, "--json").stdout
 
 
+def test_compare_on_the_tasks_one_has(results: Path) -> None:
+    lines = vtab("compare", "a", "b", results, "--task", "mini_count", "--task", "mini_digits").stdout.splitlines()
+    assert not any(line.startswith("Not compared") for line in lines)
+    assert sum(line.strip().startswith("Mini-") for line in lines) == 2
+    assert "in the mean over the 2 tasks" in lines[-1]
+    with pytest.raises(UnknownNameError, match="mini_cuont"):
+        vtab("compare", "a", "b", results, "--task", "mini_cuont")
+    with pytest.raises(OptionError, match="give one of them"):
+        vtab("compare", "a", "b", results, "--task", "mini_count", "--suite", "mini")
+
+
 def test_compare_wrong_names(results: Path, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="Did you mean"):
         vtab("compare", "timm:a?x=2", "b", results)
