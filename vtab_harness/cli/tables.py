@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from vtab_harness.api.executors import JobOutcome, Passed
 from vtab_harness.api.records import RecordHead
@@ -40,14 +42,49 @@ def make_table(title: str, columns: Sequence[tuple[str, str]]) -> Table:
 
 
 def show(table: Table) -> None:
-    """Prints a table; where there is no terminal, at its natural width, so that a file or pipe loses nothing."""
+    """Prints a table: in parts that fit the terminal, or, where there is none, at its natural width."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=max(80, Console(width=10_000).measure(table).maximum))
     # Apart from the table, whose width it would be folded to.
     console.print(table.title, soft_wrap=True)
     table.title = None
-    console.print(table)
+    for part in _parts(table, console.width):
+        console.print(part)
+
+
+def _parts(table: Table, width: int) -> Iterator[Table]:
+    """Yields a table as parts of some columns each, the first ones of text in every part, so that nothing is broken.
+
+    Numbers stay whole and text folds between words, as far as single words fit at all.
+    """
+    cells = [[Text.from_markup(str(cell)).plain for cell in column.cells] for column in table.columns]
+    headings = [Text.from_markup(str(column.header)).plain for column in table.columns]
+    of_text = [column.justify != "right" for column in table.columns]
+    firsts = max(1, next((i for i, text in enumerate(of_text) if not text), 1))
+    least = [
+        max((cell_len(part) for value in (heading, *found) for part in (value.split() if text else [value])), default=0)
+        for heading, found, text in zip(headings, cells, of_text, strict=True)
+    ]
+    # A name that no terminal holds is folded after all.
+    least = [min(size, max(8, width // 2 // (firsts if i < firsts else 1) - 4)) for i, size in enumerate(least)]
+    taken = sum(size + 3 for size in least[:firsts]) + 1
+    parts: list[list[int]] = [[]]
+    room = width - taken
+    for i in range(firsts, len(least)):
+        if parts[-1] and room < least[i] + 3:
+            parts.append([])
+            room = width - taken
+        parts[-1].append(i)
+        room -= least[i] + 3
+    for chosen in parts:
+        part = _PlainTable(box=table.box)
+        for i in [*range(firsts), *chosen]:
+            column = table.columns[i]
+            part.add_column(column.header, justify=column.justify, overflow="fold", min_width=least[i])
+        for row, values in zip(table.rows, zip(*(column.cells for column in table.columns), strict=True), strict=True):
+            part.add_row(*(values[i] for i in [*range(firsts), *chosen]), style=row.style, end_section=row.end_section)
+        yield part
 
 
 def median_accuracy(accuracies: Sequence[float | None]) -> float | None:
@@ -104,9 +141,6 @@ def print_scores(
     references = ["chance"] + ["from scratch"] * scratch
     headings = [("group", "left"), ("task", "left"), *((name, "right") for name in references + names)]
     table = make_table(title, headings)
-    # On a narrow terminal long names of backbones fold, not those of tasks.
-    for heading in table.columns[:2]:
-        heading.no_wrap = True
     ordered = sorted(tasks, key=lambda task: GROUPS.index(task.group))
     for i, task in enumerate(ordered):
         first = i == 0 or ordered[i - 1].group != task.group

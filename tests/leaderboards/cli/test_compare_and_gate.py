@@ -1,6 +1,7 @@
 """``vtab compare`` and ``vtab gate`` as a person gives them."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,16 @@ def test_compare_json(results: Path) -> None:
     assert found["verdict"]
     assert found["missing"] == {}
     assert vtab("compare", "a", "b", results, "--json").stdout == vtab("compare", "a", "b", results, "--json").stdout
+
+
+def test_compare_at_80_columns_breaks_no_number(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = vtab("compare", "a", "b", results).stdout
+    for name, value in {"TTY_COMPATIBLE": "1", "TERM": "xterm", "COLUMNS": "80", "NO_COLOR": "1"}.items():
+        monkeypatch.setenv(name, value)
+    narrow = re.sub(r"\x1b\[[\d;]*m", "", vtab("compare", "a", "b", results).stdout)
+    assert {word for word in wide.split() if "─" not in word} <= set(narrow.split())
+    tables = [line for line in narrow.splitlines() if line.startswith(" ")]
+    assert max(map(len, tables)) <= 80
 
 
 def test_compare_on_the_tasks_one_has(results: Path) -> None:

@@ -1,5 +1,7 @@
 """Headings of the score table, and what becomes of names in tables."""
 
+import re
+
 import pytest
 
 from vtab_harness.cli.plain_text import plain_lines
@@ -32,3 +34,45 @@ def test_cells_steer_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert plain_lines(printed) == printed
     assert "[31mheading" in printed
     assert "two" in printed
+
+
+def seen(capsys: pytest.CaptureFixture[str]) -> str:
+    """Returns what was printed without its styles."""
+    return re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"TTY_COMPATIBLE": "1", "TERM": "xterm", "COLUMNS": "80", "NO_COLOR": "1"}.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize("backbones", [1, 4, 9])
+def test_at_80_columns_no_number_and_no_word_is_broken(backbones: int, capsys: pytest.CaptureFixture[str]) -> None:
+    names = [f"mobilenetv3_small_{i}.a1_in1k" for i in range(backbones)]
+    headings = [("group", "left"), ("task", "left"), ("chance", "right"), *((name, "right") for name in names)]
+    table = make_table("Accuracies", headings)
+    for t, task in enumerate(["Mini-Orientation", "Diabetic Retinopathy", "dSprites-Location"]):
+        table.add_row("structured" if not t else "", task, "1.35", *(f"{t}{i}.{t}{i}" for i in range(backbones)))
+    show(table)
+    printed = seen(capsys)
+    assert max(map(len, printed.splitlines())) <= 80
+    words = printed.split()
+    for word in ("structured", "Mini-Orientation", "Diabetic", "Retinopathy", "chance", *names):
+        assert word in words
+    for t in range(3):
+        assert [word for word in words if word.startswith(str(t)) and word[0] == word[3:4]] == [
+            f"{t}{i}.{t}{i}" for i in range(backbones)
+        ]
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_name_that_no_terminal_holds_is_folded_and_nothing_is_lost(capsys: pytest.CaptureFixture[str]) -> None:
+    table = make_table("t", [("name", "left"), ("value", "right"), ("note", "left")])
+    table.add_row("x" * 200, "12.34", "a few words that fold between each other and in none of them")
+    show(table)
+    printed = seen(capsys)
+    assert printed.count("x") == 200
+    assert "12.34" in printed.split()
+    assert "between" in printed.split()
