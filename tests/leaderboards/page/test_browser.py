@@ -344,3 +344,20 @@ def test_a_thousand_rows_sort_in_a_tenth_of_a_second(browser: webdriver.Chrome, 
     ActionChains(browser).move_to_element(cell(browser, 2, "t0")).click().perform()
     ActionChains(browser).send_keys(Keys.END).perform()
     WebDriverWait(browser, 5).until(lambda b: focused(b) == ("t0", lowest))
+
+
+def test_every_two_of_the_best_stand_against_each_other(browser: webdriver.Chrome, small: Path, large: Path) -> None:
+    opened(browser, small)
+    box = browser.find_element(By.ID, "wins")
+    box.find_element(By.TAG_NAME, "summary").click()
+    rows = box.find_elements(By.TAG_NAME, "tr")
+    # Of 14 backbones two lack a task and one diverged.
+    assert len(rows) == 12
+    assert all(len(row.find_elements(By.XPATH, "./*")) == 12 for row in rows)
+    values = [[cell.text for cell in row.find_elements(By.TAG_NAME, "td")] for row in rows[1:]]
+    assert [values[i][i] for i in range(11)] == [""] * 11
+    assert all(int(values[i][j]) + int(values[j][i]) == 100 for i in range(11) for j in range(i))
+    assert browser.execute_script("return window.harm") is None
+    opened(browser, large)
+    browser.find_element(By.ID, "wins").find_element(By.TAG_NAME, "summary").click()
+    assert "The 30 best of 1,000" in browser.find_element(By.ID, "wins-note").text
