@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vtab_harness.datasets.own import ImageFolder
     from vtab_harness.registry import register, unregister
     from vtab_harness.sweep.evaluate import evaluate
 
-__all__ = ["__version__", "evaluate", "register", "unregister"]
+__all__ = ["ImageFolder", "__version__", "evaluate", "register", "unregister"]
 __version__ = "0.1.0"
 
 
@@ -22,6 +23,10 @@ def __getattr__(name: str) -> Any:
         from vtab_harness.sweep.evaluate import evaluate
 
         return evaluate
+    if name == "ImageFolder":
+        from vtab_harness.datasets.own import ImageFolder
+
+        return ImageFolder
     if name in ("register", "unregister"):
         from vtab_harness import registry
 

@@ -6,6 +6,13 @@ _DATASETS = "vtab_harness.datasets"
 _MINI = f"{_DATASETS}.mini"
 _PROTOCOLS = "vtab_harness.protocols"
 
+OWN = "own-"
+"""What the names of tasks begin with that are made of a person's own images."""
+TASK_MAKERS = {
+    "folder": f"{_DATASETS}.own.folder:declare",
+}
+"""Prefix of ``prefix:ARGUMENT``, given in place of a task's name -> what makes the task, called with the argument."""
+
 NAMES: dict[str, dict[str, str]] = {
     "backbones": {
         "timm": "vtab_harness.backbones.timm_source:TIMM",

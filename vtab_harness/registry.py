@@ -10,11 +10,12 @@ import importlib
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from functools import cached_property
 from importlib import metadata
 from typing import Any, Generic, TypeVar, cast
 
+from vtab_harness import builtin
 from vtab_harness.api.backbones import BackboneSource
 from vtab_harness.api.contracts import is_settings, lacking
 from vtab_harness.api.errors import PluginError, unknown_name
@@ -33,11 +34,15 @@ HERE = "this process"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A name, where its object is (None: in memory only), and which distribution owns it."""
+    """A name, where its object is (None: in memory only), and which distribution owns it.
+
+    With an argument the target is a function that makes the object of it.
+    """
 
     name: str
     target: str | None
     owner: str
+    argument: str | None = None
 
 
 class Registry(Generic[T]):
@@ -49,16 +54,24 @@ class Registry(Generic[T]):
         builtin: Name -> ``module:attribute`` for what the harness brings itself.
         contract: What a loaded object must be: an instance of this, if it is a dataclass; else have its members.
         called: Whether a class is registered, which is called to make the object.
+        makers: Prefix -> ``module:attribute`` of what makes an object of the rest of a name ``prefix:rest``.
     """
 
     def __init__(
-        self, kind: str, group: str, builtin: dict[str, str], contract: type = object, called: bool = False
+        self,
+        kind: str,
+        group: str,
+        builtin: dict[str, str],
+        contract: type = object,
+        called: bool = False,
+        makers: Mapping[str, str] | None = None,
     ) -> None:
         self.kind = kind
         self.group = group
         self._builtin = builtin
         self._contract = contract
         self._called = called
+        self._makers = makers or {}
         self._loaded: dict[str, T] = {}
         self._registered: set[str] = set()
 
@@ -147,27 +160,53 @@ class Registry(Generic[T]):
                 self._entries[entry.name] = [entry]
                 self._registered.add(entry.name)
 
+    def makes(self, name: str) -> bool:
+        """Whether a name is ``prefix:rest``, of which an object is made."""
+        prefix, colon, _ = name.partition(":")
+        return bool(colon) and prefix in self._makers
+
     def _entry(self, name: str) -> Entry:
         entries = self._entries.get(name)
         if not entries:
-            raise unknown_name(self.kind, name, self.names())
+            raise unknown_name(self.kind, name, [*self.names(), *(f"{prefix}:" for prefix in self._makers)])
         if len(entries) > 1:
             claims = " and ".join(f"{e.owner} ({e.target})" for e in entries)
             raise PluginError(f"The {self.kind} {name!r} is claimed by {claims}.", "Uninstall or rename one of them.")
         return entries[0]
 
     def get(self, name: str) -> T:
-        """Imports and returns what a name stands for.
+        """Imports and returns what a name stands for; what ``prefix:rest`` does is made anew each time.
 
         Raises:
             UnknownNameError: Nobody owns the name; the message lists the nearest.
             PluginError: Two distributions own it, it cannot be imported, or it is not of this kind.
+            VtabError: It cannot be made.
         """
+        if self.makes(name):
+            prefix, _, rest = name.partition(":")
+            return self._make(Entry(name, self._makers[prefix], HERE, rest))
         if name not in self._loaded:
             self._loaded[name] = self._load(self._entry(name))
         return self._loaded[name]
 
+    def _make(self, entry: Entry) -> T:
+        """Makes an object, and makes it known by its own name: to this process, and to those that `take_over`."""
+        made: Any = self._imported(entry)(entry.argument)
+        name: str = made.name
+        if any(known.argument is None for known in self._entries.get(name, ())):
+            raise PluginError(f"{entry.name} would be the {self.kind} {name!r}, which {self.owner(name)} owns.")
+        self._loaded[name] = self._accepted(made, self._broken(made, name), entry)
+        self._entries[name] = [replace(entry, name=name)]
+        self._registered.add(name)
+        return self._loaded[name]
+
     def _load(self, entry: Entry) -> T:
+        found = self._imported(entry)
+        if entry.argument is not None:
+            found = found(entry.argument)
+        return self._accepted(found, self._broken(found, entry.name), entry)
+
+    def _imported(self, entry: Entry) -> Any:
         if entry.target is None:
             raise PluginError(
                 f"The {self.kind} {entry.name!r} is an object in the memory of another process, which registered it.",
@@ -175,10 +214,12 @@ class Registry(Generic[T]):
             )
         module, _, attribute = entry.target.partition(":")
         try:
-            found: object = importlib.import_module(module)
+            found: Any = importlib.import_module(module)
             for part in attribute.split("."):
                 found = getattr(found, part)
-            broken = self._broken(found, entry.name)
+            if entry.argument is None:
+                # A plugin may fail in any way where its members are looked at, too.
+                self._broken(found, entry.name)
         except PluginError as error:
             message = f"The {self.kind} {entry.name!r} of {entry.owner} cannot be used: {error.message}"
             raise PluginError(message, error.hint) from error
@@ -190,7 +231,7 @@ class Registry(Generic[T]):
                 f"{type(error).__name__}: {error}",
                 f"Reinstall or uninstall {entry.owner}.",
             ) from error
-        return self._accepted(found, broken, entry)
+        return found
 
     def _accepted(self, found: object, broken: str | None, entry: Entry) -> T:
         if broken is not None:
@@ -234,14 +275,14 @@ def _broken_family(found: Pretrainer) -> str | None:
     return None
 
 
-def _registry(kind: str, plural: str, contract: type, called: bool = False) -> Registry[T]:
-    from vtab_harness import builtin
-
-    return Registry(kind, f"vtab_harness.{plural}", builtin.NAMES[plural], contract, called)
+def _registry(
+    kind: str, plural: str, contract: type, called: bool = False, makers: Mapping[str, str] | None = None
+) -> Registry[T]:
+    return Registry(kind, f"vtab_harness.{plural}", builtin.NAMES[plural], contract, called, makers)
 
 
 backbones: Registry[BackboneSource] = _registry("backbone source", "backbones", BackboneSource)
-tasks: Registry[Task] = _registry("task", "tasks", Task)
+tasks: Registry[Task] = _registry("task", "tasks", Task, makers=builtin.TASK_MAKERS)
 suites: Registry[Suite] = _registry("suite", "suites", Suite)
 protocols: Registry[Callable[..., EvaluationProtocol]] = _registry(
     "protocol", "protocols", EvaluationProtocol, called=True

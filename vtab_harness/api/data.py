@@ -66,14 +66,14 @@ def vtab_splits(train: Slice, val: Slice, test: Slice) -> dict[str, tuple[Slice,
     """Returns VTAB's splits of an image set that has whole ones.
 
     Args:
-        train: All training examples; the first 800 of them are ``train800``.
-        val: All validation examples; the first 200 of them are ``val200``.
+        train: All training examples; the first 800 of them, or as many as there are, are ``train800``.
+        val: All validation examples; the first 200 of them, or as many as there are, are ``val200``.
         test: The test examples.
     """
     adjacent = (train.split, train.stop) == (val.split, val.start)
     return {
-        "train800": (replace(train, stop=train.start + 800),),
-        "val200": (replace(val, stop=val.start + 200),),
+        "train800": (replace(train, stop=min(train.start + 800, train.stop)),),
+        "val200": (replace(val, stop=min(val.start + 200, val.stop)),),
         "test": (test,),
         "train": (train,),
         "val": (val,),
@@ -126,6 +126,8 @@ class ImageSet:
             data are certified only where the files that were read are the published ones.
         certificate: Package with ``certificate.json`` and ``order.txt``, which say what keys and labels VTAB-1k's
             splits must have (see `vtab_harness.prepared.certificates`); empty where nobody has certified them.
+        origin: Folder, file or data set of the Hub that a person has named and that it is read from, in place of data
+            folders; empty for sets that everybody knows by name. No part of what identifies it.
     """
 
     name: str
@@ -141,6 +143,7 @@ class ImageSet:
     community: tuple[CommunityFolder, ...] = ()
     positional: bool = False
     certificate: str = ""
+    origin: str = ""
 
     def __post_init__(self) -> None:
         """Checks the declaration.

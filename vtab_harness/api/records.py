@@ -17,6 +17,7 @@ from vtab_harness.api.errors import OptionError
 from vtab_harness.api.identity import Identity, plain_json
 from vtab_harness.api.protocols import Trial
 from vtab_harness.api.settings import ResultSettings
+from vtab_harness.api.tasks import Group
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,13 +54,13 @@ class TaskBlock(Struct, frozen=True):
 
     Attributes:
         title: How tables print it.
-        group: One of the three VTAB groups.
+        group: One of the three VTAB groups, or ``own``.
         num_classes: From the declaration.
         chance: Accuracy of the best constant prediction, 0..1; None where unknown.
     """
 
     title: str
-    group: Literal["natural", "specialized", "structured"]
+    group: Group
     num_classes: Annotated[int, Meta(ge=1, le=2**31)]
     chance: Share | None = None
 

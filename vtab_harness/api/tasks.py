@@ -9,8 +9,9 @@ from vtab_harness.api.data import SPLITS, ImageSet, check_folder_name
 from vtab_harness.api.errors import PluginError
 from vtab_harness.api.labels import LabelRule
 
-Group = Literal["natural", "specialized", "structured"]
-GROUPS: tuple[Group, ...] = ("natural", "specialized", "structured")
+Group = Literal["natural", "specialized", "structured", "own"]
+GROUPS: tuple[Group, ...] = ("natural", "specialized", "structured", "own")
+"""The three of VTAB, in the order of its tables, and that of a person's own images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Task:
     Attributes:
         name: Registered name, for instance ``clevr_count``.
         title: How tables print it.
-        group: One of the three VTAB groups.
+        group: One of the three VTAB groups, or ``own``.
         image_set: Where its images come from.
         label: How the class follows from the annotations.
         num_classes: From the declaration, never from the labels seen.

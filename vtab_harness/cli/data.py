@@ -162,6 +162,9 @@ def tasks_named(suite: str | None, names: Sequence[str]) -> list[Task]:
     from vtab_harness.api.errors import PluginError, unknown_name
     from vtab_harness.sweep.settings import choose_tasks
 
+    # Images that are named in place of a task are known from then on.
+    made = {name: registry.tasks.get(name).name for name in names if registry.tasks.makes(name)}
+    names = [made.get(name, name) for name in names]
     known = registry.tasks.names()
     if all(name in known for name in names):
         return choose_tasks(suite, list(names))

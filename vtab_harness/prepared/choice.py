@@ -36,10 +36,12 @@ class _Seen(msgspec.Struct):
     Attributes:
         variant: Of the source.
         files: That it reads.
+        stamp: Of the files then.
     """
 
     variant: str
     files: tuple[str, ...]
+    stamp: str = ""
 
 
 class _Stamps(msgspec.Struct):
@@ -130,7 +132,7 @@ def choose(image_set: ImageSet, roots: Sequence[Path], base: Path, variant: str 
     given: Given | None = None
     try:
         # Where no folder is named, what is prepared needs no source.
-        if roots or (len(there) != 1 if variant is None else variant not in there):
+        if image_set.origin or roots or (len(there) != 1 if variant is None else variant not in there):
             given = _given(image_set, roots, base)
     except NotFoundError as error:
         absent = error
@@ -190,17 +192,20 @@ def _given(image_set: ImageSet, roots: Sequence[Path], base: Path) -> Given:
     if look in seen:
         known = seen[look]
         stamp = _stamp([Path(file) for file in known.files])
-        if stamp is not None:
+        # The variant of what a person has named follows from its bytes.
+        if stamp is not None and (not image_set.origin or stamp == known.stamp):
             return Given(known.variant, stamp, None)
     source = open_source(image_set, roots)
     files = files_of(source)
-    if files and base.is_dir():
+    stamp = _stamp(files) if files else None
+    if files and (base.is_dir() or image_set.origin):
         newest = dict(list(seen.items())[-9:])
-        newest[look] = _Seen(source.variant, tuple(str(file) for file in files))
+        newest[look] = _Seen(source.variant, tuple(str(file) for file in files), stamp or "")
         # A cache that cannot be written costs the time of another look.
         with suppress(OSError):
+            base.mkdir(parents=True, exist_ok=True)
             (base / _SEEN).write_bytes(msgspec.json.encode(newest))
-    return Given(source.variant, _stamp(files) if files else None, source)
+    return Given(source.variant, stamp, source)
 
 
 def _read_seen(base: Path) -> dict[str, _Seen]:
@@ -222,8 +227,9 @@ def _read_stamps(folder: Path) -> list[str]:
 
 def _look(image_set: ImageSet, roots: Sequence[Path]) -> str:
     """Returns what changes whenever another source might be found: times of change of the folders that are searched."""
-    times = []
-    for root in roots:
+    # Opened from there and from nowhere else; whether it has changed, the stamp of its files tells.
+    times: list[object] = [image_set.origin] if image_set.origin else []
+    for root in () if image_set.origin else roots:
         times.append((str(root.absolute()), _time(root)))
         with suppress(OSError), os.scandir(root) as found:
             times += sorted((item.name, item.stat().st_mtime_ns) for item in found if item.is_dir())

@@ -29,7 +29,11 @@ class RunSettings(ResultSettings):
     _: KW_ONLY
     suite: str | None = option(None, "All tasks of a registered suite, for instance mini.")
     tasks: Sequence[str] = option(
-        (), "A registered task, in place of a suite; may be repeated.", "--task", "--tasks", "-t"
+        (),
+        "A registered task, folder:PATH or hf:ORG/NAME, in place of a suite; may be repeated.",
+        "--task",
+        "--tasks",
+        "-t",
     )
     seeds: Sequence[int] = option(
         (), "A number of seeds of the final training, or a list such as 0,1,2; by default the protocol's own."
@@ -163,11 +167,21 @@ def choose_tasks(suite: str | None, names: list[str]) -> list[Task]:
     Raises:
         OptionError: Neither or both are given.
         UnknownNameError: A name is unknown; the message lists the nearest.
+        DataError: Images that are named in place of a task cannot be used.
     """
     if (suite is None) == (not names):
         raise OptionError("Give either --suite or --task.", "For instance --suite mini, or --task caltech101.")
     wanted = registry.suites.get(suite).tasks if suite is not None else tuple(names)
-    return [registry.tasks.get(name) for name in dict.fromkeys(wanted)]
+    chosen: dict[str, Task] = {}
+    for name in dict.fromkeys(wanted):
+        task = registry.tasks.get(name)
+        other = chosen.setdefault(task.name, task)
+        if other.image_set.origin != task.image_set.origin:
+            raise OptionError(
+                f"{other.image_set.origin} and {task.image_set.origin} would both be the task {task.name!r}.",
+                f"Name one of them otherwise: {name}{'&' if '?' in name else '?'}name=NAME",
+            )
+    return list(chosen.values())
 
 
 def merged(first: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
