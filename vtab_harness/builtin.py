@@ -10,6 +10,7 @@ OWN = "own-"
 """What the names of tasks begin with that are made of a person's own images."""
 TASK_MAKERS = {
     "folder": f"{_DATASETS}.own.folder:declare",
+    "hf": f"{_DATASETS}.own.hub:declare",
 }
 """Prefix of ``prefix:ARGUMENT``, given in place of a task's name -> what makes the task, called with the argument."""
 
