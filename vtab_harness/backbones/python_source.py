@@ -18,7 +18,7 @@ from vtab_harness.api.errors import OptionError, UnknownNameError, VtabError, ne
 from vtab_harness.backbones import options, timm_build, weights
 from vtab_harness.backbones.checkpoint_file import read_checkpoint
 from vtab_harness.backbones.code import exact_imports
-from vtab_harness.backbones.network import PooledFeatures, measure
+from vtab_harness.backbones.modules import backbone_of, brought_transform
 from vtab_harness.backbones.objects import object_digest
 
 
@@ -73,24 +73,16 @@ class PythonSource:
                     f"{spec.prefix}:{spec.name} returned {type(made).__name__}.",
                     "Return an nn.Module, or a pair (nn.Module, Transform).",
                 )
-            transform = overrides.apply(brought or _transform(module))
+            transform = overrides.apply(brought or brought_transform(module) or Transform())
             if checkpoint is not None:
                 path = Path(checkpoint).expanduser()
                 weights.load_into(module, read_checkpoint(path), timm_build.classifier_names(module), path)
-            if callable(getattr(module, "forward_features", None)) and callable(getattr(module, "forward_head", None)):
-                module = PooledFeatures(module)
-            module.eval()
-            weights.check_finite(module.state_dict(), spec.text)
-            measures = measure(module, transform, name=f"{spec.prefix}:{spec.name}", images=2)
             pretrained = getattr(module, "pretrained", arguments.get("pretrained", True))
-            return Backbone(
+            return backbone_of(
+                module,
+                transform,
                 spec=spec.text,
-                module=module,
-                transform=transform,
-                feature_size=measures.feature_size,
-                parameters=measures.parameters,
-                macs=measures.macs,
-                fingerprint=weights.fingerprint(module),
+                name=f"{spec.prefix}:{spec.name}",
                 architecture={
                     "source": "python",
                     "name": f"{module_name}:{attribute}",
@@ -98,8 +90,6 @@ class PythonSource:
                     "code": code,
                 },
                 pretrained=checkpoint is not None or bool(pretrained),
-                # A callable may read files that nobody knows of.
-                files=None,
             )
 
 
@@ -185,14 +175,6 @@ def _call(make: Callable[..., Any], arguments: dict[str, Any], spec: BackboneSpe
     # The callable is the person's own code: whatever it raises is shown with its name, our own errors as well.
     except BaseException as error:
         raise OptionError(f"{spec.prefix}:{spec.name} failed: {_said(error)}") from error
-
-
-def _transform(module: nn.Module) -> Transform:
-    own = getattr(module, "transform", None)
-    if isinstance(own, Transform):
-        return own
-    cfg = getattr(module, "pretrained_cfg", None)
-    return timm_build.transform_of(cfg) if cfg else Transform()
 
 
 PYTHON = PythonSource()
