@@ -20,6 +20,7 @@ NAMES: dict[str, dict[str, str]] = {
         "local-dir": "vtab_harness.backbones.timm_source:LOCAL_DIR",
         "hf-hub": "vtab_harness.backbones.timm_source:HF_HUB",
         "python": "vtab_harness.backbones.python_source:PYTHON",
+        "memory": "vtab_harness.backbones.memory:MEMORY",
     },
     "tasks": {
         "caltech101": f"{_DATASETS}.caltech101:TASK",

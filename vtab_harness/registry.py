@@ -351,6 +351,11 @@ def unregister(kind: str, name: str) -> None:
     Raises:
         UnknownNameError: There is no such kind or name.
         PluginError: The name belongs to an installed distribution.
+
+    Example:
+        >>> import vtab_harness
+        >>> vtab_harness.register("tasks", "moths", "my_package.moths:TASK")
+        >>> vtab_harness.unregister("tasks", "moths")
     """
     of_kind(kind).unregister(name)
 

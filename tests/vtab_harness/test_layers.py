@@ -21,7 +21,7 @@ ROOMS = (
         "engine",
         "protocols",
     ),
-    *("sweep", "executors", "testing", "cli"),
+    *("sweep", "executors", "testing", "cli", "notebook"),
 )
 """From the ground up; docs/architecture.md draws them."""
 PACKAGE = Path(vtab_harness.__file__).parent

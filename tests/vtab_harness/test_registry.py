@@ -226,7 +226,7 @@ def test_another_process_knows_places_and_says_what_it_does_not_know() -> None:
 
 def test_the_example_of_register_does_what_it_shows() -> None:
     done = doctest.testmod(registry)
-    assert (done.failed, done.attempted) == (0, 6)
+    assert (done.failed, done.attempted) == (0, 9)
 
 
 def test_import_and_help_load_no_torch() -> None:

@@ -25,6 +25,12 @@ class Transform:
         mean: Per channel, on the 0..1 scale.
         std: Per channel, on the 0..1 scale.
         resize: One of `RESIZE_RULES`; ``legacy-bilinear`` is the official VTAB one.
+
+    Example:
+        >>> from vtab_harness import Transform
+        >>> imagenet = Transform(input_size=(224, 224), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+        >>> imagenet.resize
+        'legacy-bilinear'
     """
 
     input_size: tuple[int, int] = (224, 224)

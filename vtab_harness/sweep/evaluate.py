@@ -1,24 +1,21 @@
-"""`evaluate`: what ``vtab run`` does, from Python and with the same words."""
+"""Plans and runs a sweep: what ``vtab run`` and `vtab_harness.evaluate` do."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import ParamSpec
 
 from vtab_harness.api.bench import Progress, no_progress
 from vtab_harness.api.executors import JobOutcome, Passed
-from vtab_harness.api.settings import HELP, options_of
 from vtab_harness.backbones.loaded import one_sweep
 from vtab_harness.sweep.cells import forget_tries
 from vtab_harness.sweep.collected import Collected, RecordFiles
 from vtab_harness.sweep.order import longest_first
 from vtab_harness.sweep.plan import PlannedJob, make_jobs, plan
 from vtab_harness.sweep.rounds import until_done
-from vtab_harness.sweep.settings import RunSettings, SweepSettings
+from vtab_harness.sweep.settings import SweepSettings
 from vtab_harness.sweep.store import Store
 
 
@@ -93,39 +90,3 @@ def run_sweep(
         collected.elsewhere,
         shared=len(all_jobs) - len(own),
     )
-
-
-P = ParamSpec("P")
-
-
-def _from_python(settings: Callable[P, RunSettings]) -> Callable[P, Evaluation]:
-    """Makes a function that takes what the settings class takes, with the same types."""
-
-    def evaluate(*args: P.args, **given: P.kwargs) -> Evaluation:
-        asked = settings(*args, **given)
-        return run_sweep(SweepSettings.of(asked, "vtab_harness.evaluate"))
-
-    listed = "\n".join(f"    {f.name}: {f.metadata[HELP]}" for f in options_of(RunSettings))
-    evaluate.__doc__ = _EVALUATE.format(arguments=listed)
-    evaluate.__signature__ = inspect.signature(settings).replace(  # type: ignore[attr-defined]
-        return_annotation="Evaluation"
-    )
-    return evaluate
-
-
-_EVALUATE = """Evaluates backbones on the tasks of a suite, or on named tasks: what ``vtab run`` does.
-
-Finished results are found in the results folder and not computed again. A single backbone, task or data folder need not
-be a list.
-
-Args:
-{arguments}
-
-Returns:
-    An `Evaluation`.
-
-Raises:
-    VtabError: A name, option, checkpoint or device cannot be used; nothing has been computed then.
-"""
-
-evaluate = _from_python(RunSettings)

@@ -77,7 +77,7 @@ class RunSettings(ResultSettings):
             OptionError: There is none.
         """
         if not self.backbones:
-            raise OptionError("Give at least one --backbone.", "For instance --backbone timm:resnet50.a1_in1k.")
+            raise OptionError("--backbone is missing.", "For instance --backbone timm:resnet50.a1_in1k.")
         return self.backbones
 
     def make_executor(self) -> Executor:

@@ -13,7 +13,6 @@ from PIL import Image
 
 import vtab_harness
 from vtab_harness.api.errors import OptionError
-from vtab_harness.sweep.evaluate import Evaluation
 from vtab_harness.sweep.store import Store
 
 
@@ -49,7 +48,7 @@ def test_one_command_gives_a_table(photos: Path, tmp_path: Path, small_backbone:
 def test_equal_folders_give_one_record_and_other_images_another(
     photos: Path, tmp_path: Path, small_backbone: str
 ) -> None:
-    def run(folder: Path) -> Evaluation:
+    def run(folder: Path) -> vtab_harness.Results:
         return vtab_harness.evaluate(
             small_backbone, tasks=f"folder:{folder}", protocol="knn",
             results=tmp_path / "results", cache=tmp_path / "cache", device="cpu",

@@ -13,7 +13,6 @@ from toy_source import TASK, write
 import vtab_harness
 from vtab_harness import registry
 from vtab_harness.api.errors import DataError, OptionError, StorageError
-from vtab_harness.sweep.evaluate import Evaluation
 from vtab_harness.sweep.rerun import rerun
 from vtab_harness.sweep.settings import RunSettings
 from vtab_harness.sweep.store import Store, read_predictions
@@ -28,11 +27,17 @@ def toy() -> Iterator[None]:
 
 
 @pytest.fixture
-def run(toy: None, tmp_path: Path) -> Callable[..., Evaluation]:
+def run(toy: None, tmp_path: Path) -> Callable[..., vtab_harness.Results]:
     """Evaluates pixels on the toy task."""
 
-    def evaluate(**more: Any) -> Evaluation:
-        options: dict[str, Any] = {"backbones": PIXELS, "tasks": "toy", "protocol": "knn", "device": "cpu"}
+    def evaluate(**more: Any) -> vtab_harness.Results:
+        options: dict[str, Any] = {
+            "backbones": PIXELS,
+            "tasks": "toy",
+            "protocol": "knn",
+            "device": "cpu",
+            "raise_error": False,
+        }
         places = {"results": tmp_path / "results", "cache": tmp_path / "cache"}
         done = vtab_harness.evaluate(**options | places | more)
         return done
@@ -40,14 +45,14 @@ def run(toy: None, tmp_path: Path) -> Callable[..., Evaluation]:
     return evaluate
 
 
-def pixels_of(done: Evaluation) -> str:
+def pixels_of(done: vtab_harness.Results) -> str:
     assert done.failures == ()
     (record,) = done.records
     return record.identity.data.splits["test"].pixels
 
 
 def test_what_the_data_folder_gives_is_not_passed_over_for_what_is_prepared(
-    run: Callable[..., Evaluation], tmp_path: Path
+    run: Callable[..., vtab_harness.Results], tmp_path: Path
 ) -> None:
     encoded, raw = tmp_path / "encoded", tmp_path / "raw"
     for folder, name, seed in ((encoded, "toy75.npz", 75), (raw, "toy.npz", 100)):
@@ -67,13 +72,13 @@ def test_what_the_data_folder_gives_is_not_passed_over_for_what_is_prepared(
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "results").rglob("*.json")} == before
     # Without a folder somebody has to choose.
     (failure,) = run().failures
-    assert "--variant" in str(failure.error)
+    assert "Choose one with variant" in str(failure.error)
     assert pixels_of(run(variant="toy75")) == pixels_of(first)
     assert "'other' is wanted" in str(run(variant="other", data=raw).failures[0].error)
 
 
 def test_another_file_under_the_same_name_is_refused_and_after_the_remedy_the_old_score_does_not_answer(
-    run: Callable[..., Evaluation], tmp_path: Path
+    run: Callable[..., vtab_harness.Results], tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
     data.mkdir()
@@ -91,7 +96,7 @@ def test_another_file_under_the_same_name_is_refused_and_after_the_remedy_the_ol
     assert passed.why == ("other pixels in test", "other pixels in train800", "other pixels in val200")
 
 
-def test_a_copy_of_the_same_file_is_the_same_data(run: Callable[..., Evaluation], tmp_path: Path) -> None:
+def test_a_copy_of_the_same_file_is_the_same_data(run: Callable[..., vtab_harness.Results], tmp_path: Path) -> None:
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
     write(tmp_path / "one" / "toy.npz", 1)
@@ -104,7 +109,7 @@ def test_a_copy_of_the_same_file_is_the_same_data(run: Callable[..., Evaluation]
 
 
 def test_prepared_data_of_another_decoder_are_not_used(
-    run: Callable[..., Evaluation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., vtab_harness.Results], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path / "toy.npz", 1)
     run(data=tmp_path)
@@ -115,7 +120,7 @@ def test_prepared_data_of_another_decoder_are_not_used(
 
 
 def test_every_record_is_remade_from_itself_with_equal_predictions(
-    run: Callable[..., Evaluation], tmp_path: Path, small_backbone: str
+    run: Callable[..., vtab_harness.Results], tmp_path: Path, small_backbone: str
 ) -> None:
     write(tmp_path / "toy.npz", 1)
     tuned = {"steps": "3", "lr": "0.01", "batch_size": 8}
@@ -131,7 +136,9 @@ def test_every_record_is_remade_from_itself_with_equal_predictions(
     assert len(list(Store(tmp_path / "results"))) == 3
 
 
-def test_a_record_is_remade_with_as_many_threads_as_it_states(run: Callable[..., Evaluation], tmp_path: Path) -> None:
+def test_a_record_is_remade_with_as_many_threads_as_it_states(
+    run: Callable[..., vtab_harness.Results], tmp_path: Path
+) -> None:
     write(tmp_path / "toy.npz", 1)
     before = torch.get_num_threads()
     torch.set_num_threads(3)
@@ -147,7 +154,7 @@ def test_a_record_is_remade_with_as_many_threads_as_it_states(run: Callable[...,
 
 
 def test_a_record_that_would_be_another_result_now_is_not_remade(
-    run: Callable[..., Evaluation], tmp_path: Path
+    run: Callable[..., vtab_harness.Results], tmp_path: Path
 ) -> None:
     write(tmp_path / "toy.npz", 1)
     run(data=tmp_path)
@@ -181,7 +188,7 @@ def folder_of_weights(folder: Path, seed: int) -> Path:
 
 
 def test_a_replaced_checkpoint_is_loaded_anew_in_the_same_process(
-    run: Callable[..., Evaluation], tmp_path: Path
+    run: Callable[..., vtab_harness.Results], tmp_path: Path
 ) -> None:
     write(tmp_path / "toy.npz", 1)
     folder = folder_of_weights(tmp_path / "net", 0)
@@ -198,7 +205,7 @@ def test_a_replaced_checkpoint_is_loaded_anew_in_the_same_process(
 
 
 def test_one_checkpoint_under_two_families_is_evaluated_once(
-    run: Callable[..., Evaluation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., vtab_harness.Results], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path / "toy.npz", 1)
     folder = folder_of_weights(tmp_path / "net", 0)
@@ -209,7 +216,7 @@ def test_one_checkpoint_under_two_families_is_evaluated_once(
     assert len(list(Store(tmp_path / "results"))) == 1
 
 
-def test_settings_asked_and_used_stand_in_the_record(run: Callable[..., Evaluation], tmp_path: Path) -> None:
+def test_settings_asked_and_used_stand_in_the_record(run: Callable[..., vtab_harness.Results], tmp_path: Path) -> None:
     write(tmp_path / "toy.npz", 1)
     (record,) = run(data=tmp_path, batch_size=7, tf32=True, device="auto", set={"k": 1}).records
     assert (record.asked.device, record.asked.precision, record.asked.tf32) == ("auto", "auto", True)
@@ -228,7 +235,9 @@ def test_no_memory_is_taken_for_absurd_numbers_of_seeds(seeds: str) -> None:
         RunSettings(seeds=tuple(range(2000)))
 
 
-def test_a_module_that_leaves_the_program_ends_its_own_job_only(run: Callable[..., Evaluation], tmp_path: Path) -> None:
+def test_a_module_that_leaves_the_program_ends_its_own_job_only(
+    run: Callable[..., vtab_harness.Results], tmp_path: Path
+) -> None:
     write(tmp_path / "toy.npz", 1)
     module = tmp_path / "leaver.py"
     module.write_text(
@@ -243,7 +252,7 @@ def test_a_module_that_leaves_the_program_ends_its_own_job_only(run: Callable[..
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(tmp_path)
         done = run(backbones=["python:leaver:Leaver?input_size=8", PIXELS], data=tmp_path, batch_size=2)
-    assert [failure.job.backbone for failure in done.failures] == ["python:leaver:Leaver?input_size=8"]
+    assert [failure.spec for failure in done.failures] == ["python:leaver:Leaver?input_size=8"]
     assert "SystemExit" in str(done.failures[0].error)
     assert [record.backbone.spec for record in done.records] == [PIXELS]
 
