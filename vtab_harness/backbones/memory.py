@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -96,8 +97,9 @@ class MemorySource:
             "packages": _packages(module),
         }
         pretrained = bool(getattr(module, "pretrained", True))
+        classifier = _classifier(module)
         try:
-            return backbone_of(
+            made = backbone_of(
                 module,
                 transform,
                 spec=spec.text,
@@ -109,6 +111,14 @@ class MemorySource:
             if error.hint is None or "input_size=" not in error.hint:
                 raise
             raise OptionError(error.message, f"Give the size of images that it takes: transform={HOW_TO}.") from error
+        if classifier is not None and classifier[1] == made.feature_size and made.module is module:
+            warnings.warn(
+                f"The features of the module {spec.name!r} are the {made.feature_size} outputs of its layer"
+                f" {classifier[0]!r}. If these are scores of classes, take it off:"
+                f" module.{classifier[0]} = torch.nn.Identity()",
+                stacklevel=2,
+            )
+        return made
 
 
 def name_of(module: nn.Module) -> str:
@@ -159,6 +169,14 @@ def _transform(held: Held, module: nn.Module, name: str) -> Transform:
     if found is None:
         raise OptionError(f"It is not known what images the module {name!r} takes.", f"Say it with transform={HOW_TO}.")
     return found
+
+
+def _classifier(module: nn.Module) -> tuple[str, int] | None:
+    """Returns the name and the size of a module's last layer, where that is what classifiers are called."""
+    layers = [(name, part) for name, part in module.named_modules() if isinstance(part, nn.Linear)]
+    name, layer = layers[-1] if layers else ("", None)
+    usual = name.partition(".")[0] in ("fc", "head", "heads", "classifier")
+    return (name, layer.out_features) if layer is not None and usual else None
 
 
 def _packages(module: nn.Module) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import copy
 import sys
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import timm
 import torch
+import torchvision
 from PIL import Image
 from torch import Tensor, nn
 
@@ -103,6 +105,17 @@ def test_a_model_of_timm_brings_its_transform(evaluate: Evaluate) -> None:
     assert record.identity.backbone.transform.input_size == model.pretrained_cfg["input_size"][1:]
     assert record.backbone.feature_size == model.num_features
     assert record.identity.backbone.architecture["packages"] == {"timm": timm.__version__}
+
+
+def test_a_classifier_that_was_left_on_is_said(evaluate: Evaluate) -> None:
+    model = torchvision.models.shufflenet_v2_x0_5()
+    with pytest.warns(UserWarning, match=r"the 1000 outputs of its layer 'fc'.*module\.fc = torch\.nn\.Identity\(\)"):
+        evaluate(model, transform=SMALL)
+    model.fc = nn.Identity()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (record,) = evaluate(model, transform=SMALL).records
+    assert record.backbone.feature_size == 1024
 
 
 def test_lists_and_dicts_of_specs_and_modules(evaluate: Evaluate, small_backbone: str) -> None:
