@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar, cast
 from vtab_harness import builtin
 from vtab_harness.api.backbones import BackboneSource
 from vtab_harness.api.contracts import is_settings, lacking
-from vtab_harness.api.errors import PluginError, unknown_name
+from vtab_harness.api.errors import PluginError, UnknownNameError, unknown_name
 from vtab_harness.api.executors import Executor
 from vtab_harness.api.pretrainers import Pretrainer
 from vtab_harness.api.producers import Producer
@@ -167,6 +167,11 @@ class Registry(Generic[T]):
 
     def _entry(self, name: str) -> Entry:
         entries = self._entries.get(name)
+        if not entries and self._makers and name.startswith(builtin.OWN):
+            raise UnknownNameError(
+                f"The {self.kind} {name!r} is made of somebody's own images, and nobody has said where they are.",
+                "Name them in its place: folder:PATH or hf:ORG/NAME.",
+            )
         if not entries:
             raise unknown_name(self.kind, name, [*self.names(), *(f"{prefix}:" for prefix in self._makers)])
         if len(entries) > 1:

@@ -12,6 +12,7 @@ from vtab_harness import registry
 from vtab_harness.api.errors import OptionError, VtabError, near_names
 from vtab_harness.api.settings import HELP, options_of
 from vtab_harness.api.tasks import Task
+from vtab_harness.datasets.own import ImageFolder
 from vtab_harness.notebook.models import Models, Named, named
 from vtab_harness.notebook.progress import Bar
 from vtab_harness.notebook.results import Results
@@ -111,6 +112,10 @@ def _registered(tasks: str | Task | Iterable[str | Task]) -> Iterator[list[str]]
                 raise OptionError(
                     f"tasks: {task!r} is no task.", "Give names, or objects such as ImageFolder('photos')."
                 )
+            if isinstance(task, ImageFolder):
+                # By what it is made of, from which other processes make it too.
+                names.append(f"folder:{task.image_set.origin}?name={task.title}")
+                continue
             if task.name not in registry.tasks.names() or registry.tasks.get(task.name) != task:
                 stack.enter_context(registry.tasks.registered(task.name, task))
             names.append(task.name)

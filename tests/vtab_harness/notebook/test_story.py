@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 import leaderboards
+from vtab_harness.notebook.results import COLUMNS
 
 ROOT = Path(__file__).parents[3]
 # Those of the story would be downloaded, and take longer.
@@ -49,3 +50,12 @@ def test_it_runs(
     plt.close("all")
     if compares:
         assert re.search(r"a1|a2", capsys.readouterr().out)
+        # Columns in common say the same of every record.
+        loaded = leaderboards.load("results")
+        common = [name for name in frame if name in loaded]
+        assert set(COLUMNS) - set(common) == {"chance"}
+        key = ["spec", "task", "seed"]
+        ours, theirs = (found[common].astype(dict.fromkeys(key[:2], str)).sort_values(key) for found in (frame, loaded))
+        assert dict(frame[common].dtypes.map(str)) == dict(loaded[common].dtypes.map(str))
+        for name in common:
+            assert ours[name].tolist() == theirs[name].tolist(), name

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import vtab_harness
-from vtab_harness.api.errors import OptionError
+from vtab_harness.api.errors import OptionError, UnknownNameError
 from vtab_harness.sweep.store import Store
 
 
@@ -75,11 +75,23 @@ def test_two_folders_of_one_name_in_a_sweep_are_told_apart_by_the_person(
     assert f"folder:{copy}?name=NAME" in (raised.value.hint or "")
 
 
+def test_a_record_of_them_says_that_somebody_has_to_name_them(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="'own-gone' is made of somebody's own images") as raised:
+        vtab_harness.evaluate("timm:x", tasks="own-gone", results=tmp_path)
+    assert "folder:PATH" in (raised.value.hint or "")
+
+
 @pytest.mark.slow
-def test_processes_of_their_own_find_the_images(photos: Path, tmp_path: Path, small_backbone: str) -> None:
+@pytest.mark.parametrize("kind", ["name", "object"])
+def test_processes_of_their_own_find_the_images(photos: Path, tmp_path: Path, small_backbone: str, kind: str) -> None:
     done = vtab_harness.evaluate(
-        small_backbone, tasks=f"folder:{photos}", protocol="knn", executor="devices",
-        results=tmp_path / "results", cache=tmp_path / "cache", device="cpu",
-    )  # fmt: skip
+        small_backbone,
+        tasks=f"folder:{photos}" if kind == "name" else vtab_harness.ImageFolder(photos),
+        protocol="knn",
+        executor="devices",
+        results=tmp_path / "results",
+        cache=tmp_path / "cache",
+        device="cpu",
+    )
     assert done.failures == ()
     assert [record.identity.task.name for record in done.records] == ["own-photos"]

@@ -38,7 +38,10 @@ def declare(argument: str) -> Task:
         DataError: There is nothing to learn there.
         OptionError: An option is unknown.
     """
-    path, _, tail = argument.partition("?")
+    path, mark, tail = argument.rpartition("?")
+    if not mark or "=" not in tail:
+        # No options; the name of a folder may hold a question mark.
+        path, tail = argument, ""
     options = dict(parse_qsl(tail, keep_blank_values=True))
     name = options.pop("name", None)
     if options or not path:

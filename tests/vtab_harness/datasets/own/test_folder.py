@@ -113,6 +113,9 @@ def test_names(flowers: Make, tmp_path: Path) -> None:
     shutil.copytree(root, tmp_path / "花")
     assert ImageFolder(tmp_path / "花").name == "own-images"
     assert registry.tasks.get(f"folder:{odd}?name=mine").name == "own-mine"
+    shutil.copytree(root, tmp_path / "which?one")
+    assert registry.tasks.get(f"folder:{tmp_path}/which?one").name == "own-which-one"
+    assert registry.tasks.get(f"folder:{tmp_path}/which?one?name=mine").name == "own-mine"
     with pytest.raises(OptionError, match="cannot be that of a task"):
         ImageFolder(root, name="../up")
     with pytest.raises(OptionError, match="has the option 'nmae'"):
