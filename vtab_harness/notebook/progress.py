@@ -26,7 +26,7 @@ class Bar:
         self._shown = shown
         self._bar: Any = None
         self._drawn = 0.0
-        self._open: set[tuple[str, tuple[str, ...]]] = set()
+        self._there: set[tuple[str, tuple[str, ...]]] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -39,8 +39,9 @@ class Bar:
 
     def start(self, planned: list[PlannedJob]) -> None:
         """Takes note of the plan; there is no bar where nothing is left to do."""
-        self._open = {(item.job.backbone, item.job.tasks) for item in planned if item.missing}
-        if not self._open:
+        self._there = {(item.job.backbone, item.job.tasks) for item in planned if not item.missing}
+        todo = sum(bool(item.missing) for item in planned)
+        if not todo:
             return
         with warnings.catch_warnings():
             # Without ipywidgets a notebook gets the bar in letters, which is no reason for a warning.
@@ -48,7 +49,7 @@ class Bar:
             from tqdm.auto import tqdm
         in_notebook = "ipykernel" in sys.modules
         hidden = (False if in_notebook else None) if self._shown is None else not self._shown
-        self._bar = tqdm(total=len(self._open), unit="job", disable=hidden, dynamic_ncols=True)
+        self._bar = tqdm(total=todo, unit="job", disable=hidden, dynamic_ncols=True)
 
     def phase(self, name: str, done: int, total: int) -> None:
         """Takes note of progress inside a job."""
@@ -58,6 +59,7 @@ class Bar:
             self._drawn = now if now - self._drawn > _EVERY else self._drawn
 
     def outcome(self, outcome: JobOutcome) -> None:
-        """Takes note of a finished job."""
-        if self._bar is not None and (outcome.job.backbone, outcome.job.tasks) in self._open:
+        """Takes note of a finished job; one that another process works on will come back."""
+        known = (outcome.job.backbone, outcome.job.tasks) in self._there
+        if self._bar is not None and not known and not outcome.busy:
             self._bar.update(1)
