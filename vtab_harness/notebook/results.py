@@ -162,9 +162,10 @@ class Results:
         """
         import pandas as pd
 
-        found: dict[tuple[str, str], list[Record]] = {}
+        found: dict[tuple[str, str], list[float | None]] = {}
         for record, spec in zip(self.records, self.specs, strict=True):
-            found.setdefault((spec, record.identity.task.name), []).append(record)
+            accuracy = None if record.score is None else record.score.accuracy
+            found.setdefault((spec, record.identity.task.name), []).append(accuracy)
         frame = pd.DataFrame(
             [[median_accuracy(found.get((spec, task.name), [])) for task in self.tasks] for spec in self._asked],
             index=pd.Index([self._names[spec] for spec in self._asked], name="backbone"),
