@@ -335,6 +335,17 @@ def holders(root: Path) -> list[tuple[Path, Holder]]:
     return found
 
 
+def lives(holder: Holder) -> bool | None:
+    """Says whether the process of a holder, as `holders` gives it, is there.
+
+    Returns:
+        None where it is of another machine: only its beats tell.
+    """
+    if not isinstance(holder, _Written) or not holder.machine or holder.machine != _machine():
+        return None
+    return not _ended(holder)
+
+
 def _make(folder: Path, written: _Written) -> Lease | None:
     token = secrets.token_hex(8)
     path = folder / f"{token}.json"

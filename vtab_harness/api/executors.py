@@ -71,6 +71,7 @@ class JobOutcome:
         failed: Tasks that failed; empty where the job itself did.
         elsewhere: Who does the job instead, or will; None where it was done here and now.
         seconds: That the worker took; None where nobody is left to say so.
+        log: File with what it printed; None where there is none.
     """
 
     job: Job
@@ -83,6 +84,7 @@ class JobOutcome:
     failed: tuple[Failed, ...] = ()
     elsewhere: str | None = None
     seconds: float | None = None
+    log: str | None = None
 
 
 def outcome_of(job: Job, work: Callable[[Job], JobOutcome]) -> JobOutcome:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from vtab_harness.api.backbones import Backbone
 from vtab_harness.api.bench import Progress, no_progress
+from vtab_harness.api.errors import VtabError
 from vtab_harness.api.executors import Failed, Job, JobOutcome
 from vtab_harness.engine.device import resolve_device, resolve_precision, resolve_tf32
 from vtab_harness.engine.stopping import StoppedError
@@ -16,6 +18,7 @@ from vtab_harness.engine.workbench import Workbench
 from vtab_harness.leases import Lease, this_process
 from vtab_harness.prepared.prepare_subsets import LearningSet, prepare_learning
 from vtab_harness.sweep.cells import clear_finished, listening
+from vtab_harness.sweep.in_sight import InSight, in_sight
 from vtab_harness.sweep.known_backbones import load_and_remember, recall
 from vtab_harness.sweep.questions import Question
 from vtab_harness.sweep.running import Running, failure
@@ -25,18 +28,29 @@ from vtab_harness.sweep.settings import SweepSettings
 def run_job(job: Job, progress: Progress = no_progress) -> JobOutcome:
     """Runs a job and never raises, whatever a backbone or a plugin does: errors are reported in the outcome.
 
-    Only a keyboard's interrupt goes through.
+    Only a keyboard's interrupt goes through. What is printed meanwhile goes to the log of the cells.
     """
     start = time.perf_counter()
-    outcome = _outcome(job, progress)
-    return replace(outcome, seconds=time.perf_counter() - start)
+    device = job.device or job.settings.device
+    # One that does not exist is the job's error.
+    with suppress(VtabError):
+        device = str(resolve_device(device))
+    with in_sight(job, device, progress) as sight:
+        outcome = _outcome(job, sight)
+        if outcome.error is not None:
+            sight.log.say(outcome.traceback or outcome.error)
+        seconds = time.perf_counter() - start
+        state = "failed" if outcome.error is not None else "left to others" if outcome.busy else "done"
+        sight.log.end(f"{state} after {seconds:.1f} s", keep=sight.log.placed or outcome.error is not None)
+    log = None if sight.log.path is None else str(sight.log.path)
+    return replace(outcome, seconds=seconds, log=log)
 
 
-def _outcome(job: Job, progress: Progress) -> JobOutcome:
+def _outcome(job: Job, sight: InSight) -> JobOutcome:
     run: JobRun | None = None
     try:
-        run = JobRun(job, progress)
-        records = tuple(str(path) for path in run.run())
+        run = JobRun(job, sight.progress)
+        records = tuple(str(path) for path in run.run(sight.log.place))
     except StoppedError:
         return JobOutcome(job, busy=job.tasks)
     except KeyboardInterrupt:
@@ -103,8 +117,11 @@ class JobRun:
 
         return prepare_learning(tasks, s.learned, s.data, s.cache_folder(), preparing, s.variant)
 
-    def run(self) -> list[Path]:
+    def run(self, begin: Callable[[Sequence[Path]], None] = lambda logs: None) -> list[Path]:
         """Does what is not done yet and what no other process does.
+
+        Args:
+            begin: Told the logs of the cells that are worked on, before that begins; not called where there is none.
 
         Returns:
             Paths of the records of the tasks that are complete; of the others `failed` and `busy` tell.
@@ -123,7 +140,7 @@ class JobRun:
         if work:
             running = self.running()
             self.failed, self.busy = running.failed, running.busy
-            running.run(work)
+            running.run(work, begin)
         asked, store = self.question, self.question.store
         complete = [item for item in everything if item.task.name not in {*self.failed, *self.busy}]
         holder = this_process("", str(self.device), self.job.backbone, self.job.tasks, asked.protocol.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -87,16 +87,17 @@ class Running:
         self._cells: dict[str, Cell] = {}
         self._active = active
 
-    def run(self, work: list[Work]) -> None:
+    def run(self, work: list[Work], begin: Callable[[Sequence[Path]], None] = lambda logs: None) -> None:
         """Makes the records of some tasks, as far as no other process does.
 
         Args:
             work: Tasks that share an image set, with the seeds that have no record yet.
+            begin: Told the logs of those that are worked on, once that is known.
         """
         self.store.check_writable()
         self._cells = {item.task.name: self.cell(item) for item in work}
         with repeatable(self.bench.device, self.bench.tf32, self.settings.deterministic):
-            self._run(work)
+            self._run(work, begin)
 
     def cell(self, item: Work) -> Cell:
         """Returns the leases of a task."""
@@ -133,9 +134,9 @@ class Running:
         if name in self.failed or (cell.busy and not cell.held):
             cell.release()
 
-    def _run(self, work: list[Work]) -> None:
+    def _run(self, work: list[Work], begin: Callable[[Sequence[Path]], None]) -> None:
         try:
-            self._run_all(work)
+            self._run_all(work, begin)
         except StoppedError:
             for item in work:
                 name = item.task.name
@@ -148,10 +149,11 @@ class Running:
     def _is_complete(self, item: Work) -> bool:
         return all(self.store.path(item.of(seed)).exists() for seed in self.seeds)
 
-    def _run_all(self, work: list[Work]) -> None:
+    def _run_all(self, work: list[Work], begin: Callable[[Sequence[Path]], None]) -> None:
         recorder = Recorder(self.settings, self.bench, self.spec)
         # Taken for all before the first is begun, so that others turn to other jobs and not to the rest of this one.
         mine = work if self._shared else [item for item in work if self._claim_whole(item)]
+        begin([self.store.log(item.identity) for item in mine])
         inputs: list[Any] = []
         held: tuple[str, str] | None = None
         for item in mine:
@@ -238,6 +240,8 @@ class Running:
         train, validation = (Examples(i, label) for i, label in zip(inputs, labels, strict=True))
         try:
             with item.timed("search"):
+                # The solver may take minutes without a word.
+                self.bench.progress(f"search on {item.task.name}", 0, 0)
                 item.search = self._search(item, cell, train, validation)
             if item.search is None:
                 return
@@ -255,6 +259,7 @@ class Running:
                     together = Examples(joined, torch.cat(labels))
                 try:
                     with item.timed("fit"), keeping_states(self.bench, cell, self._part(seed)):
+                        self.bench.progress(f"training on {item.task.name}, seed {seed}", 0, 0)
                         item.predictors[seed] = self._fit(item, cell, together, seed)
                 except FitDivergedError as error:
                     item.diverged_at[seed] = error.step

@@ -124,11 +124,13 @@ class SweepSettings(RunSettings):
     Attributes:
         features: Folder for features; None means one in the cache.
         command: As given, for the records.
+        sweep: Its name, under which it can be seen from elsewhere (`vtab_harness.sweep.journal`); empty for none.
     """
 
     _: KW_ONLY
     features: Path | None = None
     command: str = ""
+    sweep: str = ""
 
     @classmethod
     def of(cls, asked: RunSettings, command: str) -> SweepSettings:

@@ -4,6 +4,7 @@ Layout of a results folder, all of it from `vtab_harness.api.identity.Identity`:
 
     <results>/<backbone>/<task>/<protocol>/seed0-<identity>.json                  the record
     <results>/<backbone>/<task>/<protocol>/seed0-<identity>-<hash>.predictions    safetensors: predicted, label
+    <results>/<backbone>/<task>/<protocol>/search-<search>.log                    what was printed on the way to them
     <results>/.unfinished/<backbone>/<task>/<protocol>/<search>/                  trials and trained weights of a run
                                                                                   that was interrupted
     <results>/.leases/<backbone>/<task>/<protocol>/<search>/<part>/               who works on what now
@@ -198,6 +199,10 @@ class Store:
                 if there is None or predictions_file.name != there.file:
                     predictions_file.unlink(missing_ok=True)
         return path
+
+    def log(self, identity: Identity) -> Path:
+        """Returns where the log of a cell lies: of all seeds of a task, for one backbone and one search."""
+        return self.path(identity).with_name(f"search-{identity.search[:12]}.log")
 
     def unfinished(self, identity: Identity) -> Unfinished:
         """Returns what an interrupted run kept of a search and of the trainings after it."""
