@@ -11,10 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from vtab_harness.engine.stopping import request_stop, stopping_on
 from vtab_harness.sweep.journal import CANCEL, read_sweep
 from vtab_harness.sweep.store import storage_errors, write_atomically
 
 POLL_SECONDS = 1.0
+_GRACE = 2.0
+"""Seconds that work in this process has for keeping what it has, before it is interrupted."""
 
 
 class SweepCancelledError(KeyboardInterrupt):
@@ -46,7 +49,7 @@ def wait_for_end(folder: Path, seconds: float) -> bool:
 
 @contextmanager
 def stopping_when_asked(folder: Path, poll: float = POLL_SECONDS) -> Iterator[None]:
-    """Inside, a request to stop interrupts as Ctrl-C would, so that executors need to know of one way only.
+    """Inside, a request to stop ends the work, if need be as Ctrl-C would, so that executors need to know no other way.
 
     Outside of the main thread, which alone can be interrupted, nobody looks.
 
@@ -67,6 +70,9 @@ def stopping_when_asked(folder: Path, poll: float = POLL_SECONDS) -> Iterator[No
         while not over.wait(poll):
             if (folder / CANCEL).exists():
                 asked.set()
+                request_stop()
+                if over.wait(_GRACE):
+                    return
                 # To the thread itself, which may wait in a system call.
                 signal.pthread_kill(main, signal.SIGINT)
                 return
@@ -82,7 +88,9 @@ def stopping_when_asked(folder: Path, poll: float = POLL_SECONDS) -> Iterator[No
     watcher = threading.Thread(target=watch, name="looks for a request to stop", daemon=True)
     watcher.start()
     try:
-        yield
+        # Forgets the request at its end.
+        with stopping_on():
+            yield
     except KeyboardInterrupt as error:
         if asked.is_set():
             raise SweepCancelledError from error

@@ -157,6 +157,7 @@ def _open(job: Job) -> tuple[Path | None, IO[bytes]]:
         folder = job.settings.results / SWEEPS / job.settings.sweep / LOGS
         path = folder / f"{log_name(job.backbone, job.tasks)}.{os.getpid()}-{secrets.token_hex(2)}.log"
         with contextlib.suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
+            # Of a sweep that has a journal.
+            folder.mkdir(exist_ok=True)
             return path, path.open("a+b", buffering=0)
     return None, tempfile.TemporaryFile("a+b", buffering=0)

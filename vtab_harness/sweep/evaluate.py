@@ -12,6 +12,8 @@ from vtab_harness.api.executors import JobOutcome, Passed
 from vtab_harness.backbones.loaded import one_sweep
 from vtab_harness.sweep.cells import forget_tries
 from vtab_harness.sweep.collected import Collected, RecordFiles
+from vtab_harness.sweep.driving import driving
+from vtab_harness.sweep.journal import new_sweep
 from vtab_harness.sweep.order import longest_first
 from vtab_harness.sweep.plan import PlannedJob, make_jobs, plan
 from vtab_harness.sweep.rounds import until_done
@@ -58,30 +60,35 @@ def run_sweep(
     Raises:
         VtabError: A name, option, checkpoint or device cannot be used; nothing has been computed then.
         StoppedError: The process was asked to leave; what it has done is kept.
+        SweepCancelledError: Somebody asked the sweep to stop (`vtab sweep cancel`); a KeyboardInterrupt, too.
     """
     tasks = settings.chosen_tasks()
     runner = settings.make_executor()
     Store(settings.results).check_writable()
-    # An executor that is an object stays here; jobs travel.
-    settings = replace(settings, executor="local", executor_set={})
-    all_jobs = make_jobs(settings.required_backbones(), tasks, settings)
-    own = runner.share(all_jobs) if hasattr(runner, "share") else all_jobs
-    planned = plan(own)
-    on_plan(planned)
-    collected = Collected(planned)
-    jobs = [item.job for item in longest_first([item for item in planned if item.missing or item.leftovers])]
-    if settings.retry:
-        forget_tries(settings.results)
-    if jobs:
-        from vtab_harness.sweep.job import run_job  # brings torch
+    settings = replace(settings, sweep=settings.sweep or new_sweep())
+    with driving(settings) as driver:
+        # An executor that is an object stays here; jobs travel.
+        travelling = replace(settings, executor="local", executor_set={})
+        all_jobs = make_jobs(settings.required_backbones(), tasks, travelling)
+        own = runner.share(all_jobs) if hasattr(runner, "share") else all_jobs
+        planned = plan(own)
+        driver.begin(planned)
+        on_plan(planned)
+        collected = Collected(planned)
+        jobs = [item.job for item in longest_first([item for item in planned if item.missing or item.leftovers])]
+        if settings.retry:
+            forget_tries(settings.results)
+        if jobs:
+            from vtab_harness.sweep.job import run_job  # brings torch
 
-        work = partial(run_job, progress=progress) if getattr(runner, "in_process", False) else run_job
-        with closing(until_done(jobs, lambda todo: runner.run(todo, work), settings.results, progress)) as arriving:
-            for outcome in arriving:
-                on_outcome(outcome)
-                collected.add(outcome)
-                if outcome.error is not None and settings.fail_fast:
-                    break
+            work = partial(run_job, progress=progress) if getattr(runner, "in_process", False) else run_job
+            with closing(until_done(jobs, lambda todo: runner.run(todo, work), settings.results, progress)) as arriving:
+                for outcome in map(driver.note, arriving):
+                    on_outcome(outcome)
+                    collected.add(outcome)
+                    if outcome.error is not None and settings.fail_fast:
+                        driver.end("failed")
+                        break
     return Evaluation(
         collected.records,
         collected.failures,

@@ -77,18 +77,17 @@ class Began(msgspec.Struct, frozen=True, tag="began", tag_field="line"):
 
 
 class JobEnded(msgspec.Struct, frozen=True, tag="job", tag_field="line"):
-    """What became of a job.
+    """What became of a job, or of some of its tasks.
 
     Attributes:
         backbone: Spec.
         tasks: Names.
-        state: ``busy``: another driver works on it; it comes again.
+        state: ``busy``: left to another process that works on it; it comes again.
         at: Seconds since the sweep began, by the driver's clock, which never goes back.
         work: That it was planned with.
         seconds: That it took; None where nobody is left to say so.
         error: First line of why it failed.
         log: File with what it printed.
-        tries: How often it was begun.
     """
 
     backbone: str
@@ -99,7 +98,6 @@ class JobEnded(msgspec.Struct, frozen=True, tag="job", tag_field="line"):
     seconds: float | None = None
     error: str | None = None
     log: str | None = None
-    tries: int = 1
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended", tag_field="line"):
@@ -178,9 +176,9 @@ class Remembered:
         """Whether somebody asked the driver to stop."""
         return (self.folder / CANCEL).exists()
 
-    def last_of_each(self) -> tuple[JobEnded, ...]:
-        """Returns the last line of every job: one that was busy or failed may have come again."""
-        return tuple({(job.backbone, job.tasks): job for job in self.jobs}.values())
+    def last_of_each(self) -> dict[tuple[str, str], JobEnded]:
+        """Returns for each cell (backbone, task) its last line; what was left or failed may come again."""
+        return {(job.backbone, task): job for job in self.jobs for task in job.tasks}
 
 
 def new_sweep() -> str:

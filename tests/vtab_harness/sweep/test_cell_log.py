@@ -55,6 +55,8 @@ def noisy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def job(backbone: str, cache: Path, results: Path, *tasks: str, sweep: str = "s") -> Job:
+    if not (results / ".sweeps").is_file():
+        (results / ".sweeps" / "s").mkdir(parents=True, exist_ok=True)
     told = SweepSettings([backbone], tasks=tasks, protocol="knn", results=results, cache=cache, sweep=sweep)
     return Job(backbone, tasks, told)
 
@@ -119,6 +121,7 @@ from vtab_harness.api.executors import Job
 from vtab_harness.sweep.job import run_job
 from vtab_harness.sweep.settings import SweepSettings
 backbone = "{noisy}&crash=true"
+Path("r/.sweeps/s").mkdir(parents=True)
 told = SweepSettings([backbone], tasks=["mini_digits"], protocol="knn", results="r", cache={str(cache)!r}, sweep="s")
 run_job(Job(backbone, ("mini_digits",), told))
 """
@@ -148,7 +151,7 @@ def test_a_folder_that_cannot_be_written_costs_the_log_alone(noisy: str, tmp_pat
 
 
 def test_an_interrupted_job_leaves_what_it_printed(tmp_path: Path) -> None:
-    told = Job("b", ("t",), SweepSettings(["b"], tasks=["t"], results=tmp_path, sweep="s"))
+    told = job("b", tmp_path, tmp_path, "t")
     cell = tmp_path / "row" / "t" / "linear-v1" / "search-abc.log"
 
     def interrupted() -> None:
@@ -215,7 +218,7 @@ def test_a_library_that_holds_on_to_an_output_reaches_the_log_of_the_next_job(tm
 def test_what_a_person_watches_goes_to_the_error_output_and_to_the_log(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = Job("b", ("t",), SweepSettings(["b"], tasks=["t"], results=tmp_path, sweep="s"))
+    told = job("b", tmp_path, tmp_path, "t")
     with cell_log(told, shown=True) as log:
         print("for the person")
         warnings.warn("a warning", stacklevel=1)

@@ -5,33 +5,12 @@ import time
 from pathlib import Path
 
 import pytest
+from made_journal import began, ended
 
 from vtab_harness.api.errors import StorageError
 from vtab_harness.sweep import journal as journal_module
-from vtab_harness.sweep.journal import JOURNAL, KEPT, SWEEPS, Began, JobEnded, Journal, find_sweep, read_sweep, sweeps
+from vtab_harness.sweep.journal import JOURNAL, KEPT, SWEEPS, Journal, find_sweep, read_sweep, sweeps
 from vtab_harness.sweep.store import Store
-
-
-def began(**more: object) -> Began:
-    plain = {
-        "command": "vtab run",
-        "retry": ("vtab", "run"),
-        "folder": "/",
-        "host": "here",
-        "pid": 1,
-        "executor": "local",
-        "began": "2026-01-01T00:00:00+00:00",
-        "cells": 3,
-        "finished": 0,
-        "missing": 3,
-        "work": 30.0,
-        "in_seconds": True,
-    }
-    return Began(**{**plain, **more})  # type: ignore[arg-type]
-
-
-def ended(backbone: str = "b", state: str = "done", **more: object) -> JobEnded:
-    return JobEnded(backbone, ("t",), state, 1.0, 10.0, **more)  # type: ignore[arg-type]
 
 
 def test_reads_what_was_written(tmp_path: Path) -> None:
@@ -73,10 +52,8 @@ def test_a_job_that_comes_again_counts_once(tmp_path: Path) -> None:
     for state in ("busy", "failed", "done"):
         journal.job(ended("a", state))
     journal.job(ended("b", "failed"))
-    assert [(job.backbone, job.state) for job in read_sweep(journal.folder).last_of_each()] == [
-        ("a", "done"),
-        ("b", "failed"),
-    ]
+    last = read_sweep(journal.folder).last_of_each()
+    assert {cell: job.state for cell, job in last.items()} == {("a", "t"): "done", ("b", "t"): "failed"}
 
 
 def test_only_the_last_sweeps_are_kept_and_those_that_may_be_under_way(tmp_path: Path) -> None:
