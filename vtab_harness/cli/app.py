@@ -2,7 +2,7 @@
 
 0: done. 1: done, and the answer is no (`gate`: a backbone got worse; others: something failed, and which was printed).
 2: it could not be done, and a person can mend it. 3: an error of the program, of a plugin or of a backbone's own code.
-130: interrupted. 141: the reader of the output went away.
+130: interrupted, by Ctrl-C or by `vtab sweep cancel`. 141: the reader of the output went away.
 """
 
 from __future__ import annotations

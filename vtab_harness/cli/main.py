@@ -41,7 +41,7 @@ def _load_plugins() -> None:
 def main() -> None:
     """Runs the command; errors that a person can mend are printed as a message, without a traceback."""
     # Subcommands register themselves with the app.
-    from vtab_harness.cli import data, data_download, env, listing, pretrain, rerun, run, show, study, watch  # noqa: F401
+    from vtab_harness.cli import data, data_download, env, listing, pretrain, rerun, run, show, study, sweep, watch  # noqa: F401
 
     warnings.showwarning = _warn
     _load_plugins()

@@ -30,20 +30,19 @@ def run(
     study: Study = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its estimate, and leave.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print records as JSON instead of a table.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Go on in a process of its own, and leave.")] = False,
+    sweep: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
     """Evaluate backbones on tasks; what is finished is skipped, so that the same command goes on after a stop."""
-    from vtab_harness.cli import tables
-    from vtab_harness.cli.progress import SweepProgress
-    from vtab_harness.engine.stopping import stopping_on
     from vtab_harness.protocols.settings import build_protocol
-    from vtab_harness.sweep.evaluate import run_sweep
-    from vtab_harness.sweep.plan import make_jobs, plan
     from vtab_harness.sweep.settings import SweepSettings, merged
     from vtab_harness.sweep.study import read_study
 
     written = {} if study is None else read_study(study, RunSettings)
+    words = [word for word in sys.argv[1:] if word != "--detach"]
+    command = shlex.join(["vtab", *(words[:-2] if sweep else words)])
     asked = merged(written, with_flags(given, executor_flags))
-    settings = SweepSettings(**asked, command=shlex.join(["vtab", *sys.argv[1:]]))
+    settings = SweepSettings(**asked, command=command, sweep=sweep)
     tasks = settings.chosen_tasks()
     # Wrong names and settings are found before anything is loaded.
     built = build_protocol(settings.protocol, settings.set)
@@ -53,6 +52,20 @@ def run(
             fg="yellow",
             err=True,
         )
+    if detach and not dry_run:
+        # Before what takes seconds to import.
+        from vtab_harness.cli.detach import run_detached
+
+        settings.required_backbones()
+        return run_detached(settings.results, words)
+    from vtab_harness.cli import tables
+    from vtab_harness.cli.failures import print_failures
+    from vtab_harness.cli.progress import SweepProgress
+    from vtab_harness.engine.stopping import stopping_on
+    from vtab_harness.sweep.cancel import SweepCancelledError
+    from vtab_harness.sweep.evaluate import run_sweep
+    from vtab_harness.sweep.plan import make_jobs, plan
+
     if dry_run:
         planned = plan(make_jobs(settings.required_backbones(), tasks, settings), estimate_time=True)
         if as_json:
@@ -63,16 +76,22 @@ def run(
     try:
         with stopping_on(signal.SIGTERM), SweepProgress(quiet=as_json) as progress:
             evaluation = run_sweep(settings, progress.phase, progress.start, progress.outcome)
+    except SweepCancelledError:
+        typer.secho("Stopped by vtab sweep cancel. The same command goes on: what is finished is kept.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
     except KeyboardInterrupt:
         typer.secho("Interrupted. Give the same command again: what is finished is kept.", fg="yellow", err=True)
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
-        failures = [{"backbone": f.job.backbone, "tasks": f.job.tasks, "error": f.error} for f in evaluation.failures]
+        failures = [
+            {"backbone": f.job.backbone, "tasks": f.job.tasks, "error": f.error, "log": f.log}
+            for f in evaluation.failures
+        ]
         records = [record.as_json() for record in evaluation.records]
         typer.echo(json.dumps({"records": records, "failures": failures}, indent=1))
     else:
         tables.print_scores(evaluation.records.heads(), tasks, settings.suite, evaluation.specs)
-        tables.print_failures(evaluation.failures, finished=len(evaluation.records))
+        print_failures(evaluation.failures, len(evaluation.records), settings)
         for where, count in Counter(outcome.elsewhere for outcome in evaluation.elsewhere).items():
             typer.echo(f"{count} jobs: {where}.")
         if evaluation.shared:

@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from vtab_harness.api.executors import JobOutcome, Passed
+from vtab_harness.api.executors import Passed
 from vtab_harness.api.records import RecordHead
 from vtab_harness.api.tasks import GROUPS, Task
 from vtab_harness.api.train_examples import TrainExamples
@@ -167,23 +167,6 @@ def _percent(value: float | None, diverged: bool = False) -> str:
     if value is None:
         return "diverged" if diverged else "-"
     return f"{100 * value:.2f}"
-
-
-def print_failures(failures: Sequence[JobOutcome], finished: int) -> None:
-    """Prints what went wrong, once for each job.
-
-    Args:
-        failures: Of a sweep.
-        finished: Records that there are all the same.
-    """
-    for failure in failures:
-        what = plain(f"failed: {failure.job.backbone} on {', '.join(failure.job.tasks)}")
-        typer.secho(f"\n{what}", fg="red", err=True)
-        typer.echo(plain_lines(failure.traceback or failure.error or ""), err=True)
-    if failures and finished:
-        typer.echo("\nEverything else is finished and kept. Give the same command again for the rest.", err=True)
-    elif failures:
-        typer.echo("\nNothing is finished.", err=True)
 
 
 def passed_over_lines(passed: Sequence[Passed]) -> list[str]:

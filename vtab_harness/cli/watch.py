@@ -23,6 +23,7 @@ def watch(given: dict[str, Any], given_here: dict[str, Any]) -> None:
     """
     from vtab_harness.api.executors import JobOutcome
     from vtab_harness.cli import tables
+    from vtab_harness.cli.failures import print_failures
     from vtab_harness.cli.progress import SweepProgress
     from vtab_harness.protocols.settings import build_protocol
     from vtab_harness.sweep.evaluate import run_sweep
@@ -53,7 +54,7 @@ def watch(given: dict[str, Any], given_here: dict[str, Any]) -> None:
             with SweepProgress() as progress:
                 evaluation = run_sweep(settings(folder), progress.phase, progress.start, progress.outcome)
             tables.print_scores(evaluation.records.heads(), tasks, settings().suite, evaluation.specs)
-            tables.print_failures(evaluation.failures, finished=len(evaluation.records))
+            print_failures(evaluation.failures, len(evaluation.records), settings(folder))
             failures.extend(evaluation.failures)
     except KeyboardInterrupt:
         typer.secho("Interrupted. Give the same command again: what is finished is kept.", fg="yellow", err=True)

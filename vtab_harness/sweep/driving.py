@@ -49,7 +49,7 @@ class Driver:
         Raises:
             StorageError: The results folder cannot be written.
         """
-        self._work, in_seconds = work_of(planned)
+        self._work, in_seconds = work_by_cell(planned)
         if not self._work and not self._folder.exists():
             return
         settings, me = self._settings, this_process()
@@ -85,6 +85,10 @@ class Driver:
         """Yields a line for each kind of end that the tasks of a job have come to."""
         backbone = outcome.job.backbone
         for state, tasks, error in ended_tasks(outcome):
+            # What was there already, and only tidied up, was nobody's to do.
+            tasks = tuple(task for task in tasks if state != "done" or (backbone, task) in self._work)
+            if not tasks:
+                continue
             work = sum(self._work.get((backbone, task), 0.0) for task in tasks)
             yield JobEnded(backbone, tasks, state, at, work, outcome.seconds, _first_line(error), outcome.log)
 
@@ -146,7 +150,7 @@ def _first_line(error: str) -> str | None:
     return error.strip().partition("\n")[0] or None
 
 
-def work_of(planned: Sequence[PlannedJob]) -> tuple[dict[tuple[str, str], float], bool]:
+def work_by_cell(planned: Sequence[PlannedJob]) -> tuple[dict[tuple[str, str], float], bool]:
     """Returns how much there is to do.
 
     Returns:
@@ -154,7 +158,7 @@ def work_of(planned: Sequence[PlannedJob]) -> tuple[dict[tuple[str, str], float]
         that is in seconds, else in images through the network, of which those that are trained on count three times.
     """
     in_seconds = all(item.seconds is not None for item in planned)
-    work = {}
+    work: dict[tuple[str, str], float] = {}
     for item in planned:
         if item.missing:
             images = item.forward_images + 3.0 * item.training_images

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vtab_harness import registry
 from vtab_harness.api.settings import FLAGS, options_of
 from vtab_harness.api.values import flag
 from vtab_harness.sweep.settings import RunSettings
@@ -15,12 +16,15 @@ _WHAT = ("backbones", "suite", "tasks")
 
 
 def option_words(settings: RunSettings) -> tuple[str, ...]:
-    """Returns ``vtab run`` and all options that are not the default, but for backbones and tasks."""
+    """Returns ``vtab run`` and all options that are not the default, but for backbones, tasks, and an executor that divides them."""
     plain = RunSettings()
     words = ["vtab", "run"]
+    # A part of the jobs would be divided anew.
+    divides = isinstance(settings.executor, str) and hasattr(registry.executors.get(settings.executor), "share")
+    left_out = (*_WHAT, *(("executor", "executor_set") if divides else ()))
     for f in options_of(RunSettings):
         value: Any = getattr(settings, f.name)
-        if f.name in _WHAT or value == getattr(plain, f.name) or _unwritable(value):
+        if f.name in left_out or value == getattr(plain, f.name) or _unwritable(value):
             continue
         name = (f.metadata[FLAGS] or (flag(f.name),))[0]
         if isinstance(value, bool):
@@ -57,7 +61,7 @@ def _text(value: Any) -> str:
 
 
 def retry_commands(words: Sequence[str], cells: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
-    """Returns the commands that do some cells again, and no others.
+    """Returns the commands that do some cells again, and no others, even where they were given up.
 
     Args:
         words: As `option_words` gives them.
@@ -75,7 +79,8 @@ def retry_commands(words: Sequence[str], cells: Iterable[tuple[str, Sequence[str
     commands = []
     for backbones in together.values():
         chosen = [*_repeated("-b", backbones), *_repeated("-t", tasks[backbones[0]])]
-        commands.append(shlex.join([*words[:2], *chosen, *words[2:]]))
+        given_up = () if "--retry" in words else ("--retry",)
+        commands.append(shlex.join([*words[:2], *chosen, *words[2:], *given_up]))
     return commands
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from vtab_harness.sweep.journal import JOURNAL, JobEnded, Remembered, read_sweep, sweeps
 from vtab_harness.sweep.pace import seconds_left
-from vtab_harness.sweep.workers import Running, Workers
+from vtab_harness.sweep.workers import RunningJob, Workers
 
 State = Literal["starting", "running", "silent", "died", "finished", "interrupted", "cancelled", "failed"]
 UNDER_WAY: tuple[State, ...] = ("starting", "running", "silent")
@@ -56,7 +56,7 @@ class SweepStatus:
     remembered: Remembered
     state: State
     counts: Counts
-    running: tuple[Running, ...]
+    running: tuple[RunningJob, ...]
     failures: tuple[JobEnded, ...]
     seconds_left: float | None
     images_a_second: float | None
@@ -135,7 +135,7 @@ def _is_new(folder: Path) -> bool:
 
 
 def tally(
-    remembered: Remembered, running: Sequence[Running], now: float | None = None
+    remembered: Remembered, running: Sequence[RunningJob], now: float | None = None
 ) -> tuple[Counts, tuple[JobEnded, ...], float | None]:
     """Counts cells by what became of them.
 

@@ -12,7 +12,7 @@ from vtab_harness.sweep.pace import ImageSpeeds, Speed
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunningJob:
     """A job that is being worked on.
 
     Attributes:
@@ -88,7 +88,7 @@ class Workers:
         """Whether a beat has to be waited for, to know which drivers live."""
         return any(lease.parent.name == DRIVERS and not moved for lease, (_, _, moved) in self._beats.items())
 
-    def of(self, sweep: str) -> tuple[list[Running], float | None]:
+    def of(self, sweep: str) -> tuple[list[RunningJob], float | None]:
         """Returns what is being worked on for a sweep, and the images a second of all its workers."""
         mine = {lease: h for lease, h in self._held.items() if h.sweep == sweep and WORKERS in lease.parts}
         speeds = self._speeds.setdefault(sweep, ImageSpeeds())
@@ -97,12 +97,12 @@ class Workers:
         speeds.keep(set(mine))
         return [self._running(lease, holder) for lease, holder in mine.items()], speeds.a_second()
 
-    def _running(self, lease: Path, h: Holder) -> Running:
+    def _running(self, lease: Path, h: Holder) -> RunningJob:
         speed = self._phases.setdefault(lease, Speed())
         speed.tell(self._now, h.phase, h.done)
         left = speed.left(h.total) if h.total else None
         since = _seconds_since(h.began)
-        return Running(h.host, h.pid, h.device, h.backbone, h.tasks, h.phase, h.done, h.total, since, left)
+        return RunningJob(h.host, h.pid, h.device, h.backbone, h.tasks, h.phase, h.done, h.total, since, left)
 
 
 def _seconds_since(began: str) -> float | None:

@@ -43,12 +43,18 @@ def settings_of(words: list[str]) -> RunSettings:
         {"data": ["a, b", "c d"], "cache": "x y", "results": Path("r")},
         {"protocol": "finetune", "set": {"steps": "20", "lr": "0.1,0.01", "augment": "true", "name": "none"}},
         {"train_examples": "5-shot", "variant": "jpeg75", "device": "cpu", "precision": "fp32", "executor": "devices"},
+        {"executor": "devices", "executor_set": {"workers": "2"}},
     ],
 )
 def test_options_come_back_as_they_were(settings: dict[str, Any]) -> None:
     asked = RunSettings(["b"], suite="mini", **settings)
     words = option_words(asked)
     assert settings_of(list(words)) == RunSettings(**settings)
+
+
+def test_one_of_several_shards_does_all_that_failed_in_it_again() -> None:
+    asked = RunSettings(["b"], suite="mini", executor="shard", executor_set={"shard": "2/4"}, protocol="knn")
+    assert settings_of(list(option_words(asked))) == RunSettings(protocol="knn")
 
 
 cells = st.lists(
