@@ -48,6 +48,7 @@ class CellLog:
         self.bounded = BoundedLog(file)
         self.ended = False
         self._cells: tuple[Path, ...] = ()
+        self._pointer: Path | None = None
         self._phase: tuple[str, float] | None = None
 
     @property
@@ -83,8 +84,12 @@ class CellLog:
         with contextlib.suppress(OSError):
             beside = cells[0].with_suffix(f".{os.getpid()}-{secrets.token_hex(2)}.log")
             beside.parent.mkdir(parents=True, exist_ok=True)
-            self.path.replace(beside)
+            with_sweep = self.path
+            with_sweep.replace(beside)
             self.path, self._cells = beside, tuple(cells)
+            # By which it is found if this process dies.
+            with_sweep.symlink_to(os.path.relpath(beside, with_sweep.parent))
+            self._pointer = with_sweep
 
     def end(self, line: str, keep: bool) -> None:
         """Adds the last line, and adds the log to those of its cells.
@@ -106,6 +111,8 @@ class CellLog:
             if self._cells or not keep:
                 self.path.unlink()
                 self.path = self._cells[0] if keep else None
+            if self._pointer is not None:
+                self._pointer.unlink()
 
 
 def _end_of(earlier: Path) -> bytes:
@@ -126,9 +133,12 @@ def log_name(backbone: str, tasks: Sequence[str]) -> str:
 
 
 def find_log(results: Path, sweep: str, backbone: str, tasks: Sequence[str]) -> Path | None:
-    """Returns the log that a worker left with the sweep, the latest if there are several, or None."""
+    """Returns the log that a worker left when it died, the latest if there are several, or None."""
     found = (results / SWEEPS / sweep / LOGS).glob(f"{log_name(backbone, tasks)}.*.log")
-    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+    latest = max((path for path in found if path.exists()), key=lambda path: path.stat().st_mtime, default=None)
+    if latest is None or not latest.is_symlink():
+        return latest
+    return Path(os.path.normpath(latest.parent / latest.readlink()))
 
 
 @contextmanager

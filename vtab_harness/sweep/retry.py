@@ -16,7 +16,7 @@ _WHAT = ("backbones", "suite", "tasks")
 
 
 def option_words(settings: RunSettings) -> tuple[str, ...]:
-    """Returns ``vtab run`` and all options that are not the default, but for backbones, tasks, and an executor that divides them."""
+    """Returns ``vtab run`` and all options that are not the default, but for what is done and who does which part."""
     plain = RunSettings()
     words = ["vtab", "run"]
     # A part of the jobs would be divided anew.

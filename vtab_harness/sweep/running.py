@@ -240,8 +240,6 @@ class Running:
         train, validation = (Examples(i, label) for i, label in zip(inputs, labels, strict=True))
         try:
             with item.timed("search"):
-                # The solver may take minutes without a word.
-                self.bench.progress(f"search on {item.task.name}", 0, 0)
                 item.search = self._search(item, cell, train, validation)
             if item.search is None:
                 return
@@ -259,7 +257,6 @@ class Running:
                     together = Examples(joined, torch.cat(labels))
                 try:
                     with item.timed("fit"), keeping_states(self.bench, cell, self._part(seed)):
-                        self.bench.progress(f"training on {item.task.name}, seed {seed}", 0, 0)
                         item.predictors[seed] = self._fit(item, cell, together, seed)
                 except FitDivergedError as error:
                     item.diverged_at[seed] = error.step

@@ -76,6 +76,7 @@ def test_printed_warned_logged_and_phases_lie_beside_the_record(noisy: str, tmp_
     assert "features of mini_sprites/test: 0." in text
     assert text.rstrip().endswith(f"done after {outcome.seconds:.1f} s")
     assert not list((results / ".sweeps").rglob("*.log"))
+    assert find_log(results, "s", noisy, ("mini_location", "mini_orientation")) is None
     # Merged by copying, and read as before.
     shutil.copytree(results, tmp_path / "merged")
     assert [record.identity.digest for _, record in Store(tmp_path / "merged")] == [
@@ -114,7 +115,7 @@ def test_a_failure_is_found_where_the_record_would_be_and_tries_follow_each_othe
     assert find_log(results, "s", "timm:other", ("mini_digits",)) is None
 
 
-def test_a_crash_leaves_the_log_with_the_place_where_it_was(noisy: str, tmp_path: Path, cache: Path) -> None:
+def test_a_crash_leaves_the_log_with_the_place_where_it_was(noisy: str, tmp_path: Path) -> None:
     code = f"""
 from pathlib import Path
 from vtab_harness.api.executors import Job
@@ -122,12 +123,13 @@ from vtab_harness.sweep.job import run_job
 from vtab_harness.sweep.settings import SweepSettings
 backbone = "{noisy}&crash=true"
 Path("r/.sweeps/s").mkdir(parents=True)
-told = SweepSettings([backbone], tasks=["mini_digits"], protocol="knn", results="r", cache={str(cache)!r}, sweep="s")
+told = SweepSettings([backbone], tasks=["mini_digits"], protocol="knn", results="r", cache="c", sweep="s")
 run_job(Job(backbone, ("mini_digits",), told))
 """
     died = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=120)
     assert died.returncode == -signal.SIGSEGV
     (log,) = (tmp_path / "r").rglob("mini_digits/*/search-*.log")
+    assert find_log(tmp_path / "r", "s", f"{noisy}&crash=true", ("mini_digits",)) == log
     # Which pytest would have taken, were it in this process.
     assert "UserWarning: a warning of the module" in log.read_text()
     assert "Segmentation fault" in log.read_text()
@@ -167,6 +169,7 @@ def test_an_interrupted_job_leaves_what_it_printed(tmp_path: Path) -> None:
         with pytest.raises(KeyboardInterrupt):
             interrupted()
         assert list(cell.parent.iterdir()) == [cell]
+        assert not list((tmp_path / ".sweeps").rglob("*.log"))
         assert cell.read_text().count("so far") == cell.read_text().count("interrupted") == times
     cell.write_bytes(b"x" * (1 << 22))
     with pytest.raises(KeyboardInterrupt):

@@ -25,6 +25,7 @@ from vtab_harness.protocols import finetune
 from vtab_harness.sweep.cells import Cell
 from vtab_harness.sweep.evaluate import run_sweep
 from vtab_harness.sweep.job import JobRun, run_job
+from vtab_harness.sweep.journal import SWEEPS
 from vtab_harness.sweep.sealed import SealedTest
 from vtab_harness.sweep.settings import SweepSettings
 from vtab_harness.sweep.store import Store, read_predictions
@@ -50,7 +51,10 @@ def results_of(folder: Path) -> dict[str, Any]:
 
 
 def leftovers(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file() and path.suffix not in (".json", ".predictions")]
+    """Files that are no records, predictions or logs, and whatever is hidden but for the journals of sweeps."""
+    hidden = [path for path in folder.glob(".*") if path.name != SWEEPS]
+    files = [path for path in folder.rglob("*") if path.is_file() and SWEEPS not in path.parts]
+    return hidden + [path for path in files if path.suffix not in (".json", ".predictions", ".log")]
 
 
 @pytest.fixture
@@ -96,7 +100,6 @@ def test_four_drivers_run_everything_once(
     assert Counter((together / "log").read_text().splitlines()) == Counter(work)
     assert results_of(together / "results") == results_of(alone / "results") != {}
     assert leftovers(together / "results") == []
-    assert not list((together / "results").glob(".*")), "neither leases nor unfinished work"
 
 
 def settings_for(results: Path, cache: Path, backbone: str, **given: Any) -> SweepSettings:
@@ -180,7 +183,7 @@ def test_driver_comes_back_to_what_another_one_held(linear: SweepSettings) -> No
     evaluation = run_sweep(linear, progress)
     assert "waiting for other processes" in told
     assert len(evaluation.records) == 1
-    assert not list(linear.results.glob(".*"))
+    assert leftovers(linear.results) == []
 
 
 def test_dead_driver_is_taken_over_by_one_that_waits(linear: SweepSettings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,7 +193,7 @@ def test_dead_driver_is_taken_over_by_one_that_waits(linear: SweepSettings, monk
     elsewhere(lease)
     lease._over.set()
     assert len(run_sweep(linear).records) == 1
-    assert not list(linear.results.glob(".*"))
+    assert leftovers(linear.results) == []
 
 
 @pytest.mark.parametrize("protocol", ["linear", "finetune"])
@@ -262,7 +265,7 @@ def test_trials_of_one_search_are_shared(settings: SweepSettings, tmp_path: Path
     assert searched[3:] == ["final seed 1"]
     of_one = {name: value for name, value in results_of(apart.results).items() if "mini_count" in name}
     assert results_of(settings.results) == of_one
-    assert not list(settings.results.glob(".*"))
+    assert leftovers(settings.results) == []
 
 
 def test_failure_touches_its_own_task(settings: SweepSettings, monkeypatch: pytest.MonkeyPatch) -> None:
