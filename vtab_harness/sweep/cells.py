@@ -228,14 +228,18 @@ class SharedTrials(TrialLog):
         finished: Trials that need not be run again.
         cell: Whose search it is.
         bench: Told where trainings keep their states.
+        recorded: Gives the trials in records of this search, which another process may have written meanwhile.
 
     Attributes:
         missing: How many were others' in this round.
         ran: How many were run here in this round.
     """
 
-    def __init__(self, finished: dict[str, Trial], cell: Cell, bench: Workbench) -> None:
+    def __init__(
+        self, finished: dict[str, Trial], cell: Cell, bench: Workbench, recorded: Callable[[], dict[str, Trial]]
+    ) -> None:
         super().__init__(finished)
+        self._recorded = recorded
         self._cell = cell
         self._bench = bench
         self.missing = self.ran = 0
@@ -251,9 +255,12 @@ class SharedTrials(TrialLog):
         if key in self.finished:
             return self.finished[key]
         cell, part = self._cell, f"trial-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
-        # Also after the lease was obtained: another one may have finished it meanwhile.
+        # Also after the lease was obtained: another one may have finished it meanwhile, or all of the cell, whose
+        # trials then stand in its record and nowhere else.
         lease = cell.claim(part)
         self.finished |= cell.unfinished.trials()
+        if lease is not None and key not in self.finished:
+            self.finished |= self._recorded()
         if key in self.finished:
             if lease is None:
                 cell.busy.pop()

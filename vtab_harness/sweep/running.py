@@ -273,7 +273,7 @@ class Running:
 
             with keeping_states(self.bench, cell, WHOLE):
                 return self.protocol.search(self.bench, train, validation, classes, TrialLog(finished, keep))
-        log = SharedTrials(finished, cell, self.bench)
+        log = SharedTrials(finished, cell, self.bench, lambda: self._recorded_trials(item, self.seeds))
         while True:
             log.begin_round()
             try:
@@ -292,12 +292,11 @@ class Running:
         """Collects the trials that need not be run again: of an interrupted run, or in the record of another seed."""
         if self.settings.overwrite:
             cell.unfinished.clear()
-        finished = cell.unfinished.trials()
-        for seed in set(self.seeds) - set(item.seeds):
-            record = self.store.read(item.of(seed))
-            if record is not None:
-                finished |= {trial_key(trial.settings): trial for trial in record.trials()}
-        return finished
+        return cell.unfinished.trials() | self._recorded_trials(item, set(self.seeds) - set(item.seeds))
+
+    def _recorded_trials(self, item: Work, seeds: Iterable[int]) -> dict[str, Trial]:
+        records = [record for seed in seeds if (record := self.store.read(item.of(seed))) is not None]
+        return {trial_key(trial.settings): trial for record in records for trial in record.trials()}
 
     def _part(self, seed: int) -> str:
         """Returns the part of a task to which the final training of a seed belongs."""

@@ -268,6 +268,26 @@ def test_trials_of_one_search_are_shared(settings: SweepSettings, tmp_path: Path
     assert leftovers(settings.results) == []
 
 
+def test_cell_that_another_finished_since_it_was_asked_about_is_not_run_again(
+    settings: SweepSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, train, trained = JobRun.load, training.train, []
+
+    def finished_meanwhile(run: JobRun) -> bool:
+        monkeypatch.setattr(JobRun, "load", load)
+        assert not run_sweep(settings).failures
+        monkeypatch.setattr(training, "train", lambda *given, **named: trained.append(1) or train(*given, **named))
+        return load(run)
+
+    # Between what is open and the work on it.
+    monkeypatch.setattr(JobRun, "load", finished_meanwhile)
+    outcome = run_job(job_of(settings, *TASKS))
+    assert outcome.error is None
+    assert not outcome.busy
+    assert not trained
+    assert not leftovers(settings.results)
+
+
 def test_failure_touches_its_own_task(settings: SweepSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     real = training.train
 
