@@ -21,8 +21,9 @@ FORBIDDEN = {
 }
 
 
-OWN = "vtab_harness/testing/tasks.py"
-"""Finds out whether a task can be pickled, by reading what it has just written."""
+OWN = ("vtab_harness/testing/tasks.py", "vtab_harness/executors/beginning.py")
+"""The one finds out whether a task can be pickled, by reading what it has just written; the other reads, in a worker,
+the function that the process which began that worker has sent it. Neither reads a file."""
 
 
 def calls() -> Iterator[tuple[str, str, ast.Call]]:
@@ -63,7 +64,7 @@ def test_pickle_is_imported_for_its_errors_alone(package: str) -> None:
     used = {
         ast.unparse(node)
         for path in (ROOT / package).rglob("*.py")
-        if str(path.relative_to(ROOT)) != OWN
+        if str(path.relative_to(ROOT)) not in OWN
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "pickle"
     }
