@@ -14,6 +14,7 @@ from vtab_harness.api.bench import Progress, no_progress
 from vtab_harness.api.identity import Numerics
 from vtab_harness.engine.checkpoints import Checkpoints
 from vtab_harness.engine.device import Precision, autocast
+from vtab_harness.engine.host_memory import keep_freed_memory
 
 
 @dataclass(slots=True)
@@ -45,6 +46,8 @@ class Workbench:
 
     def __post_init__(self) -> None:
         """Moves the backbone to the device, in the memory layout that convolutions like best."""
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.backbone.module.to(device=self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
     def numerics(self, trains: bool) -> Numerics:
