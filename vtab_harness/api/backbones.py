@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -44,7 +45,36 @@ class Transform:
 
 
 POOLED = "pooled"
-"""One vector an image, before the classifier: what is taken as features."""
+"""One vector an image, before the classifier: what most protocols take as features."""
+TOKENS = "tokens"
+"""The class token, where there is one, and the patch tokens of the last block; of a map its positions."""
+BLOCKS = "blocks-4"
+"""Of each of the last four blocks the class token, where there is one, and the mean of its patch tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What some columns of an output hold; every output is handed on as rows of numbers.
+
+    Attributes:
+        name: For instance ``block-1.class`` (the last block's class token) or ``tokens``.
+        start: First column.
+        shape: For one image; the columns are ``start`` to ``start + prod(shape)``.
+    """
+
+    name: str
+    start: int
+    shape: tuple[int, ...]
+
+    @property
+    def columns(self) -> slice:
+        """Which columns.
+
+        Example:
+            >>> Part("block-1.patches", start=384, shape=(384,)).columns
+            slice(384, 768, None)
+        """
+        return slice(self.start, self.start + prod(self.shape))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +136,8 @@ class Backbone:
             `vtab_harness.backbones.loaded.contents` takes it. Empty where no file had a part in it, None where nobody
             can say; the backbone is then loaded anew for every sweep. Of the harness' own sources, what a plan needs is
             remembered beside these files; see `vtab_harness.sweep.known_backbones`.
+        output: What `module` gives: `POOLED`, or another output, see `vtab_harness.backbones.outputs`.
+        parts: What the columns of that output hold; empty where it is one vector.
     """
 
     spec: str
@@ -118,10 +150,12 @@ class Backbone:
     architecture: Mapping[str, Any]
     pretrained: bool
     files: Mapping[Path, str] | None = None
+    output: str = POOLED
+    parts: tuple[Part, ...] = ()
 
     def identity(self) -> BackboneIdentity:
         """Returns what makes its features what they are; equal identities give equal features."""
-        return BackboneIdentity(self.fingerprint, dict(self.architecture), self.transform)
+        return BackboneIdentity(self.fingerprint, dict(self.architecture), self.transform, self.output)
 
 
 class BackboneSource(Protocol):

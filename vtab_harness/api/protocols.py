@@ -179,6 +179,9 @@ class EvaluationProtocol(Protocol):
     One instance serves several tasks: it keeps nothing from one call for the next, and changes none of its arguments.
     `vtab_harness.testing.check_protocol` checks this and what stands below.
 
+    One more member is optional: ``output: str``, what the features are that it consumes, where that is not one pooled
+    vector: `vtab_harness.api.backbones.TOKENS` or `BLOCKS`. ``bench.backbone.parts`` says what the columns hold.
+
     Two more members are optional, and come together. With them an interrupted run keeps what it has trained:
 
     - ``state(predictor) -> Mapping[str, Tensor]``: all that a predictor consists of, contiguous, on the CPU.

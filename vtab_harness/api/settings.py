@@ -90,9 +90,7 @@ class Settings:
 class ResultSettings:
     """What a result is asked for with, whichever backbone, task and seed it is of."""
 
-    protocol: str = option(
-        "linear", "Registered protocol: linear, knn, few, finetune, or a plugin's.", "--protocol", "-p"
-    )
+    protocol: str = option("linear", "Registered protocol; vtab list protocols has them.", "--protocol", "-p")
     set: Mapping[str, Any] = option({}, "Protocol settings that differ from its own: key=value; may be repeated.")
     train_examples: str = option(
         "1000", "Labels to learn from, those of the choice included: a number, 5-shot (a class), or all."

@@ -96,7 +96,7 @@ def check_room(module: nn.Module, what: str) -> None:
     Raises:
         OptionError: It takes more than there is.
     """
-    room, wanted = _room(), size(module)
+    room, wanted = free_memory(), size(module)
     if room is not None and wanted > room:
         raise OptionError(
             f"{what} takes {wanted / 1e9:.1f} GB of memory, and {room / 1e9:.1f} GB are free.",
@@ -104,7 +104,7 @@ def check_room(module: nn.Module, what: str) -> None:
         )
 
 
-def _room() -> int | None:
+def free_memory() -> int | None:
     """Returns the bytes that this process may still take; None where the system does not say."""
     free = _numbers("/proc/meminfo", r"MemAvailable:\s+(\d+) kB")
     limit = _numbers("/proc/self/limits", r"Max address space\s+(\d+)")

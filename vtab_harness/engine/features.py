@@ -16,7 +16,7 @@ from torch import Tensor
 from vtab_harness.api.data import Images
 from vtab_harness.api.errors import StorageError
 from vtab_harness.api.identity import features_key
-from vtab_harness.engine.memory import halving
+from vtab_harness.engine.memory import check_room, halving
 from vtab_harness.engine.stream import batches
 from vtab_harness.engine.workbench import Workbench
 from vtab_harness.leases import LEASES, Lease, this_process, tidy, under_lease
@@ -120,6 +120,39 @@ def cached_features(bench: Workbench, images: Images, folder: Path) -> FeatureFi
             f"Cannot write features to {folder}: {error.strerror}.", "Choose another --cache."
         ) from error
     return FeatureFile(path, rows, columns)
+
+
+def passing_features(bench: Workbench, images: Images, batch_size: int) -> Iterator[Tensor]:
+    """Yields features, float32 (up to `batch_size`, columns), on the device and in example order, and keeps none.
+
+    For outputs that are too large for the disk: tokens are a hundred times the pooled features.
+    """
+    bench.batch_size = batch_size
+    for begin, inputs in batches(images, bench.backbone.transform, bench.device, batch_size):
+        yield bench.features(inputs)
+        bench.progress(f"features of {images.name}", begin + len(inputs), len(images))
+
+
+def held_features(bench: Workbench, images: Images) -> Tensor:
+    """Returns the features of a split, float32 (n, columns), computed anew into the device's memory.
+
+    Raises:
+        DeviceError: They do not fit there.
+    """
+    columns = bench.backbone.feature_size
+    # Once more for what is taken of them at a time.
+    wanted = int(1.25 * len(images) * columns * 4)
+    check_room(wanted, bench.device, f"The {bench.backbone.output} of {len(images)} images")
+    held = torch.empty(len(images), columns, device=bench.device)
+
+    def fill(batch_size: int) -> Tensor:
+        start = 0
+        for rows in passing_features(bench, images, batch_size):
+            held[start : start + len(rows)] = rows
+            start += len(rows)
+        return held
+
+    return halving(fill, bench.batch_size, "feature extraction")
 
 
 def _append(bench: Workbench, images: Images, partial: Path, batch_size: int, lease: Lease) -> None:

@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 
 from vtab_harness.api.errors import DeviceError
+from vtab_harness.backbones.size_limits import free_memory
 
 T = TypeVar("T")
 
@@ -39,3 +40,22 @@ def halving(run: Callable[[int], T], batch_size: int, what: str) -> T:
             f"Out of memory in {what} with batch {batch_size}; going on with {batch_size // 2}.", stacklevel=2
         )
         batch_size //= 2
+
+
+def check_room(wanted: int, device: torch.device, what: str) -> None:
+    """Refuses what the device has no memory for, before hours are spent on it.
+
+    Args:
+        wanted: Bytes.
+        device: Where they would go.
+        what: For the message.
+
+    Raises:
+        DeviceError: It takes more than is free.
+    """
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()
+    if free is not None and wanted > free:
+        raise DeviceError(
+            f"{what} take {wanted / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free on {device}.",
+            "Use a smaller input_size, fewer --train-examples, or a device with more memory.",
+        )

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from vtab_harness import registry
+from vtab_harness.api.backbones import BLOCKS, POOLED, TOKENS
 from vtab_harness.api.contracts import is_settings, lacking
 from vtab_harness.api.errors import PluginError, VtabError
 from vtab_harness.api.identity import ProtocolIdentity, plain_json
@@ -65,12 +66,13 @@ def check_contract(protocol: EvaluationProtocol) -> None:
         "consumes": protocol.consumes not in ("features", "images"),
         "settings": not is_settings(protocol.settings),
         "seeds": not _is_count(protocol.seeds),
+        "output": output_of(protocol) not in (POOLED, TOKENS, BLOCKS),
     }
     if named := [f"{member}={getattr(protocol, member)!r}" for member, found in wrong.items() if found]:
         raise PluginError(
             f"{what} has {', '.join(named)}.",
             "name and summary are texts, version and seeds whole numbers from 1 on, consumes is 'features' or 'images',"
-            " settings an instance of a frozen dataclass.",
+            f" settings an instance of a frozen dataclass, output {POOLED!r}, {TOKENS!r} or {BLOCKS!r}.",
         )
     try:
         grid = list(protocol.grid())
@@ -86,6 +88,11 @@ def check_contract(protocol: EvaluationProtocol) -> None:
     if not grid or len(keys) != len(grid):
         found = "is empty" if not grid else "lists a trial twice"
         raise PluginError(f"{what}: its grid() {found}.", "Return the settings of each trial once; {} is one trial.")
+
+
+def output_of(protocol: EvaluationProtocol) -> str:
+    """Returns which output of a backbone a protocol works on."""
+    return str(getattr(protocol, "output", POOLED))
 
 
 def _is_count(value: object) -> bool:

@@ -12,11 +12,13 @@ from vtab_harness.api.backbones import Backbone
 from vtab_harness.api.bench import Progress, no_progress
 from vtab_harness.api.errors import VtabError
 from vtab_harness.api.executors import Failed, Job, JobOutcome
+from vtab_harness.backbones.outputs import giving
 from vtab_harness.engine.device import resolve_device, resolve_precision, resolve_tf32
 from vtab_harness.engine.stopping import StoppedError
 from vtab_harness.engine.workbench import Workbench
 from vtab_harness.leases import Lease, this_process
 from vtab_harness.prepared.prepare_subsets import LearningSet, prepare_learning
+from vtab_harness.protocols.settings import output_of
 from vtab_harness.sweep.cells import clear_finished, listening
 from vtab_harness.sweep.in_sight import InSight, in_sight
 from vtab_harness.sweep.known_backbones import load_and_remember, recall
@@ -157,7 +159,7 @@ class JobRun:
             if not as_asked:
                 self.question = Question.of(self.job, known)
         self.bench = Workbench(
-            self._backbone,
+            giving(self._backbone, output_of(self.question.protocol)),
             device,
             resolve_precision(s.precision, device.type),
             device.type == "cuda" if s.compile is None else s.compile,

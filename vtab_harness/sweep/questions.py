@@ -14,7 +14,7 @@ from vtab_harness.api.tasks import Task
 from vtab_harness.engine.device import device_type, resolve_precision, resolve_tf32
 from vtab_harness.prepared.certify import data_identity
 from vtab_harness.prepared.prepare_subsets import LearningSet, find_learning, split_names
-from vtab_harness.protocols.settings import build_protocol, identity
+from vtab_harness.protocols.settings import build_protocol, identity, output_of
 from vtab_harness.sweep.known_backbones import KnownBackbone, know
 from vtab_harness.sweep.recording import Work
 from vtab_harness.sweep.settings import SweepSettings
@@ -79,7 +79,7 @@ class Question:
     def identity(self, task: Task, learning: LearningSet, seed: int) -> Identity:
         """Returns what makes a result of this job what it is."""
         return Identity(
-            backbone=self.backbone.identity,
+            backbone=replace(self.backbone.identity, output=output_of(self.protocol)),
             data=data_identity(learning.prepared, task),
             task=TaskIdentity(task.name, task.version),
             protocol=identity(self.protocol),

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vtab_harness.api.backbones import TOKENS
 from vtab_harness.api.data import Images
 from vtab_harness.api.errors import StorageError, VtabError
 from vtab_harness.api.executors import Failed, Job
@@ -30,7 +31,7 @@ from vtab_harness.api.protocols import (
 )
 from vtab_harness.api.records import Record, Scored
 from vtab_harness.engine.device import repeatable
-from vtab_harness.engine.features import cached_features
+from vtab_harness.engine.features import cached_features, held_features, passing_features
 from vtab_harness.engine.memory import halving
 from vtab_harness.engine.resident import ResidentImages
 from vtab_harness.engine.stopping import StoppedError
@@ -230,6 +231,8 @@ class Running:
         images: list[Images] = [found.prepared.images(split) for split in found.splits]
         if self.protocol.consumes == "features":
             folder, device = self.settings.features_folder(), self.bench.device
+            if self.bench.backbone.output == TOKENS:
+                return [held_features(self.bench, part) for part in images]
             return [cached_features(self.bench, part, folder).load(device) for part in images]
         return [*ResidentImages.load_all(images, self.bench.backbone.transform, self.bench.device)]
 
@@ -338,7 +341,14 @@ class Running:
         phase = f"test images of {work[0].task.image_set.name}"
         start = time.perf_counter()
         speed = None
-        if self.protocol.consumes == "features":
+        if self.bench.backbone.output == TOKENS:
+
+            def tokens(batch_size: int) -> dict[tuple[str, int], NDArray[np.int64]]:
+                return _classes(predictors, passing_features(self.bench, images, batch_size))
+
+            predicted = halving(tokens, self.bench.batch_size, "prediction")
+            speed = images.speed(time.perf_counter() - start)
+        elif self.protocol.consumes == "features":
             features = cached_features(self.bench, images, self.settings.features_folder())
             speed = images.speed(time.perf_counter() - start)
             predicted = _classes(predictors, features.chunks(self.bench.device))

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vtab_harness.api.backbones import Backbone, Transform
+from vtab_harness.api.backbones import BLOCKS, POOLED, TOKENS, Backbone, Part, Transform
 from vtab_harness.api.protocols import Examples
 from vtab_harness.backbones.weights import fingerprint
 from vtab_harness.engine.resident import ResidentImages
@@ -31,8 +31,17 @@ class TinyNetwork(nn.Sequential):
         convolution.weight.data.copy_(drawn / 5)
 
 
-def workbench() -> Workbench:
-    """Returns a tiny network with random weights on the CPU."""
+_BLOCKS = [(f"block-{back}.{kind}", size) for back in range(1, 5) for kind, size in (("class", 1), ("patches", 2))]
+_PARTS = {
+    POOLED: (),
+    TOKENS: (Part("tokens", 0, (3, FEATURES // 3)),),
+    BLOCKS: tuple(Part(name, 3 * (i // 2) + i % 2, (size,)) for i, (name, size) in enumerate(_BLOCKS)),
+}
+"""What the columns of drawn features stand for."""
+
+
+def workbench(output: str = POOLED) -> Workbench:
+    """Returns a tiny network with random weights on the CPU, and columns that stand for one of its outputs."""
     module = TinyNetwork().eval()
     backbone = Backbone(
         spec="python:vtab_harness.testing.problems:TinyNetwork",
@@ -44,6 +53,8 @@ def workbench() -> Workbench:
         fingerprint=fingerprint(module),
         architecture={"source": "testing"},
         pretrained=False,
+        output=output,
+        parts=_PARTS[output],
     )
     return Workbench(backbone, torch.device("cpu"), batch_size=16)
 
@@ -99,6 +110,7 @@ def draw(
     validation: int = 24,
     absent: bool = False,
     shifted: bool = False,
+    output: str = POOLED,
 ) -> Problem:
     """Draws a problem.
 
@@ -110,6 +122,7 @@ def draw(
         validation: Examples to choose on.
         absent: Whether the last class has no training example.
         shifted: Whether each validation example carries the label of the next class.
+        output: What the features stand for, as a protocol declares it.
     """
 
     def part(count: int, seed: int, classes: int = CLASSES) -> tuple[Any, Tensor]:
@@ -124,7 +137,7 @@ def draw(
         pixels = (colours[labels].view(count, 1, 1, 3) + noise - 28).to(torch.uint8)
         return ResidentImages(pixels, bench.backbone.transform), labels
 
-    bench = workbench()
+    bench = workbench(output)
     inputs, labels = part(train, seed, CLASSES - absent)
     more, chosen_on = part(validation, seed + 1)
     chosen_on = (chosen_on + shifted) % CLASSES

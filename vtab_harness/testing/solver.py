@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from vtab_harness.api.protocols import EvaluationProtocol, Examples, Predictor, Search, Trial, TrialLog
+from vtab_harness.protocols.settings import output_of
 from vtab_harness.testing.clauses import expect, working
 from vtab_harness.testing.problems import CLASSES, Problem, disturb, draw
 
@@ -92,7 +93,8 @@ class Solver:
 
     def draw(self, seed: int = 0, **changes: Any) -> Problem:
         """Draws a problem of the kind that the protocol consumes; see `vtab_harness.testing.problems.draw`."""
-        return draw(self.make().consumes, seed, **changes)
+        protocol = self.make()
+        return draw(protocol.consumes, seed, output=output_of(protocol), **changes)
 
     def search(self, protocol: EvaluationProtocol, problem: Problem, log: TrialLog | None = None) -> Search:
         """Runs a search."""
