@@ -60,6 +60,7 @@ NAMES: dict[str, dict[str, str]] = {
     "protocols": {
         "linear": f"{_PROTOCOLS}.linear:Linear",
         "knn": f"{_PROTOCOLS}.knn:NearestNeighbours",
+        "layers": f"{_PROTOCOLS}.layers:Layers",
         "few": f"{_PROTOCOLS}.few:NearestCentroid",
         "finetune": f"{_PROTOCOLS}.finetune:FineTune",
     },

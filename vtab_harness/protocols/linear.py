@@ -136,14 +136,14 @@ class Linear:
 
         @cache
         def trials() -> list[Trial]:
-            return self._trials(bench, train, validation, num_classes)
+            return self.trials(bench, train, validation, num_classes)
 
         def run(i: int, settings: Mapping[str, Any]) -> Trial:
             return log.run(settings, lambda: trials()[i])
 
         return Search.best_of([run(i, settings) for i, settings in enumerate(self.grid())])
 
-    def _trials(
+    def trials(
         self, bench: Bench, train: FeatureExamples, validation: FeatureExamples, num_classes: int
     ) -> list[Trial]:
         """Returns the trials of the whole grid."""

@@ -14,6 +14,7 @@ from vtab_harness.engine.training import Classifier
 from vtab_harness.protocols.few import NearestCentroid
 from vtab_harness.protocols.finetune import FineTune, FineTunePredictor, FineTuneSettings
 from vtab_harness.protocols.knn import NearestNeighbours
+from vtab_harness.protocols.layers import Layers, LayersSettings
 from vtab_harness.protocols.linear import Linear, LinearSettings
 from vtab_harness.testing import ContractError, check_protocol
 
@@ -25,6 +26,7 @@ SMALL = FineTuneSettings(lr=(0.05, 0.01), steps=(3, 6), batch_size=16)
     [
         (NearestNeighbours, None),
         (NearestCentroid, None),
+        (Layers, LayersSettings(l2_count=2, tolerance=1e-3)),
         (Linear, LinearSettings(l2_count=3, tolerance=1e-3)),
         (FineTune, SMALL),
         (Means, None),
