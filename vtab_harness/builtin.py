@@ -61,6 +61,7 @@ NAMES: dict[str, dict[str, str]] = {
         "linear": f"{_PROTOCOLS}.linear:Linear",
         "knn": f"{_PROTOCOLS}.knn:NearestNeighbours",
         "layers": f"{_PROTOCOLS}.layers:Layers",
+        "attentive": f"{_PROTOCOLS}.attentive:Attentive",
         "few": f"{_PROTOCOLS}.few:NearestCentroid",
         "finetune": f"{_PROTOCOLS}.finetune:FineTune",
     },

@@ -11,6 +11,7 @@ from torch import Tensor
 from wrong_protocols import Means, MeansSettings
 
 from vtab_harness.engine.training import Classifier
+from vtab_harness.protocols.attentive import Attentive, AttentiveSettings
 from vtab_harness.protocols.few import NearestCentroid
 from vtab_harness.protocols.finetune import FineTune, FineTunePredictor, FineTuneSettings
 from vtab_harness.protocols.knn import NearestNeighbours
@@ -26,6 +27,7 @@ SMALL = FineTuneSettings(lr=(0.05, 0.01), steps=(3, 6), batch_size=16)
     [
         (NearestNeighbours, None),
         (NearestCentroid, None),
+        (Attentive, AttentiveSettings((1e-2, 3e-2), (1e-2,), steps=40, batch_size=16)),
         (Layers, LayersSettings(l2_count=2, tolerance=1e-3)),
         (Linear, LinearSettings(l2_count=3, tolerance=1e-3)),
         (FineTune, SMALL),
