@@ -62,6 +62,7 @@ NAMES: dict[str, dict[str, str]] = {
         "knn": f"{_PROTOCOLS}.knn:NearestNeighbours",
         "layers": f"{_PROTOCOLS}.layers:Layers",
         "attentive": f"{_PROTOCOLS}.attentive:Attentive",
+        "linear-sgd": f"{_PROTOCOLS}.linear_sgd:LinearSgd",
         "few": f"{_PROTOCOLS}.few:NearestCentroid",
         "finetune": f"{_PROTOCOLS}.finetune:FineTune",
     },

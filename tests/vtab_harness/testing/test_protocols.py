@@ -17,6 +17,7 @@ from vtab_harness.protocols.finetune import FineTune, FineTunePredictor, FineTun
 from vtab_harness.protocols.knn import NearestNeighbours
 from vtab_harness.protocols.layers import Layers, LayersSettings
 from vtab_harness.protocols.linear import Linear, LinearSettings
+from vtab_harness.protocols.linear_sgd import LinearSgd, LinearSgdSettings
 from vtab_harness.testing import ContractError, check_protocol
 
 SMALL = FineTuneSettings(lr=(0.05, 0.01), steps=(3, 6), batch_size=16)
@@ -27,6 +28,7 @@ SMALL = FineTuneSettings(lr=(0.05, 0.01), steps=(3, 6), batch_size=16)
     [
         (NearestNeighbours, None),
         (NearestCentroid, None),
+        (LinearSgd, LinearSgdSettings((1.0, 5.0), (1e-3,), passes=12, warmup_passes=2, batch_size=16)),
         (Attentive, AttentiveSettings((1e-2, 3e-2), (1e-2,), steps=40, batch_size=16)),
         (Layers, LayersSettings(l2_count=2, tolerance=1e-3)),
         (Linear, LinearSettings(l2_count=3, tolerance=1e-3)),
