@@ -95,7 +95,7 @@ def print_study_plan(opened: Opened, steps: Sequence[PlannedStep], evaluations: 
         typer.echo("How long the evaluation of a backbone takes is known once it is there.")
     typer.echo("Preparing data sets, and the cache of features, are not counted.")
     place = opened.study.settings.out if steps else opened.study.settings.results
-    for folder in () if place is None else (place, *place.parents):
+    for folder in () if place is None else (place.resolve(), *place.resolve().parents):
         if folder.is_dir():
             typer.echo(f"{_bytes(shutil.disk_usage(folder).free)} are free in {plain(str(folder))}.")
             break
