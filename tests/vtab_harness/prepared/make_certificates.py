@@ -15,8 +15,8 @@ import numpy as np
 from vtab_harness import registry
 from vtab_harness.api.data import ImageSet
 from vtab_harness.api.tasks import Task
-from vtab_harness.datasets.caltech101 import VARIANT, classes
-from vtab_harness.datasets.caltech101.splits import membership
+from vtab_harness.datasets.caltech101 import VARIANT
+from vtab_harness.datasets.caltech101.splits import CLASS_SIZES, STRAYS, membership
 from vtab_harness.datasets.eurosat import reader as eurosat
 from vtab_harness.datasets.resisc45 import reader as resisc45
 from vtab_harness.datasets.vtab_1k import SUITE
@@ -57,7 +57,7 @@ def listed_keys(image_set: ImageSet) -> dict[str, Sequence[str]] | None:
         case "resisc45":
             return {"train": class_keys(resisc45.files(resisc45.CLASS_SIZES))}
         case "caltech101":
-            return dict(membership(classes.CLASS_SIZES, classes.STRAYS))
+            return dict(membership(CLASS_SIZES, STRAYS))
     return None
 
 
@@ -81,7 +81,7 @@ def annotations(image_set: ImageSet, keys: Sequence[str]) -> dict[str, np.ndarra
             number = {f"{name}_{name}": label for label, name in enumerate(resisc45.CLASSES)}
             return {"label": np.array([number[key.rpartition("_")[0]] for key in keys])}
         case "caltech101":
-            names = sorted(classes.CLASS_SIZES, key=str.lower)
+            names = sorted(CLASS_SIZES, key=str.lower)
             return {"label": np.array([names.index(key.split("/")[0]) for key in keys])}
     return None
 
