@@ -1,23 +1,19 @@
 """Certificates: what the keys and labels of VTAB-1k's splits must be, and which data a prepared set therefore is.
 
-They ship in the folders of the image sets as ``certificate.json``: the sha256 of the newline-joined keys, and of the
-labels by task (as decimals), in example order, each with where it comes from. ``order.txt`` beside it lists the keys of
-train800 and val200. Preparing and verifying compare; the outcome stamps the data variant that records carry.
+They ship in the folders of the image sets, see `vtab_harness.formats.certificate_files`. Preparing and verifying
+compare; the outcome stamps the data variant that records carry.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from importlib import resources
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vtab_harness.api.data import ImageSet, Slice
+from vtab_harness.formats.certificate_files import certificate_of, certified_order
 from vtab_harness.prepared.checksums import Verdict
 
 EXACT = "vtab-1k"
@@ -123,7 +119,7 @@ def compare(
         parts: By split of another length than the certified ones, what it holds of them.
         archives: Whether the files that the data were read from are the published ones.
     """
-    certified = _certificate(image_set)
+    certified = certificate_of(image_set)
     labels = certified.get("labels", {}).get(task, {})
     # What is known about one variant says nothing about another.
     known = certified.get("keys", {}) if certified.get("variant") == declared else {}
@@ -190,25 +186,9 @@ def places(split: Sequence[Slice], certified: Sequence[Slice]) -> tuple[NDArray[
     return np.concatenate(here), np.concatenate(there)
 
 
-def certified_order(image_set: ImageSet) -> Mapping[str, Sequence[str]]:
-    """Returns the keys of train800 and val200 in order, as they are published."""
-    return _order(image_set.certificate)
-
-
-@cache
-def _order(package: str) -> Mapping[str, Sequence[str]]:
-    found: dict[str, list[str]] = {}
-    for line in resources.files(package).joinpath("order.txt").read_text(encoding="utf-8").splitlines():
-        if line.startswith("# "):
-            keys = found.setdefault(line.removeprefix("# "), [])
-        else:
-            keys.append(line)
-    return found
-
-
 def origin(image_set: ImageSet, split: str) -> str | None:
     """Returns where the certificate of a split's keys comes from, in words; None where there is none."""
-    found = _certificate(image_set).get("keys", {}).get(split)
+    found = certificate_of(image_set).get("keys", {}).get(split)
     return None if found is None else str(found["from"])
 
 
@@ -216,14 +196,3 @@ def _verdict(found: str | None, known: Mapping[str, str] | None) -> Verdict:
     if found is None or known is None:
         return "unknown"
     return "exact" if found == known["sha256"] else "differs"
-
-
-def _certificate(image_set: ImageSet) -> Mapping[str, Any]:
-    return _loaded(image_set.certificate) if image_set.certificate else {}
-
-
-@cache
-def _loaded(package: str) -> Mapping[str, Any]:
-    text = resources.files(package).joinpath("certificate.json").read_text(encoding="utf-8")
-    loaded: Mapping[str, Any] = json.loads(text)
-    return loaded
