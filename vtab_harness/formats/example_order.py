@@ -18,6 +18,9 @@ from vtab_harness.api.data import ImageSet, Source
 from vtab_harness.api.errors import DataError
 
 Key = str | int
+STAND_IN = "tfds-position-"
+"""Keys that begin so only count examples, where a directory or a copy of TFDS's examples does not tell their real
+ones."""
 
 
 @runtime_checkable

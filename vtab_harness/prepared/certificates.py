@@ -6,7 +6,7 @@ compare; the outcome stamps the data variant that records carry.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,8 +21,8 @@ EXACT = "vtab-1k"
 UNVERIFIED = "unverified"
 """The variant of data that should be certified and are not."""
 LEARNED_FROM = ("train800", "val200")
-STAND_IN = "tfds-position-"
-"""Keys that begin so only count examples, where a prepared TFDS directory does not tell their real ones."""
+OTHER_PIXELS = "other-pixels"
+"""The variant of data with the right keys and labels, whose images are decoded to other pixels than certified."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +55,8 @@ class Certificate:
         certified: Variant that the certificates of this image set are about; None where there are none.
         keys: By prepared split, whether its examples are the certified ones in the certified order.
         labels: The same for the labels of one task; empty where no task was asked for.
-        nameless: The keys only count examples, so that labels alone can tell.
+        pixels: The same for the decoded images, where their certificate ships.
+        nameless: Splits whose keys only count examples, so that labels or pixels alone can tell.
         stands_for: By split of another length than the certified one, which of them its verdict is about.
         archives: Whether the files that the data were read from are the published ones.
     """
@@ -65,38 +66,40 @@ class Certificate:
     certified: str | None
     keys: Mapping[str, Verdict]
     labels: Mapping[str, Verdict] = field(default_factory=dict)
-    nameless: bool = False
+    pixels: Mapping[str, Verdict] = field(default_factory=dict)
+    nameless: frozenset[str] = frozenset()
     stands_for: Mapping[str, str] = field(default_factory=dict)
     archives: Verdict = "unknown"
 
     @property
     def untold(self) -> bool:
-        """Whether keys tell nothing about the content of this image set, nor do the files that were read."""
-        return self.positional and self.archives != "exact"
+        """Whether keys tell nothing about the content of this image set, nor do pixels or the files that were read."""
+        return self.positional and self.archives != "exact" and "exact" not in self.pixels.values()
 
     @property
     def differing(self) -> tuple[str, ...]:
         """What differs, for instance ``keys of test``."""
-        parts = {"keys": self.keys, "labels": self.labels}
+        parts = {"keys": self.keys, "labels": self.labels, "pixels": self.pixels}
         return tuple(
             f"{name} of {split}" for name, part in parts.items() for split, found in part.items() if found == "differs"
         )
 
     @property
     def exact(self) -> tuple[str, ...]:
-        """Splits that are certified: by their keys, or by the labels where there are no keys; and nothing differs.
+        """Splits that are certified: by their pixels, their keys, or the labels where there are no keys.
 
-        None, where keys are positions and the files are not the published ones.
+        Nothing of them differs. Where keys are positions, and the files are not the published ones, only pixels tell.
         """
-        if self.untold:
-            return ()
-        labels = {split: self.labels.get(split, "unknown") for split in self.keys}
-        return tuple(
-            split
-            for split, found in self.keys.items()
-            if "differs" not in (found, labels[split])
-            and (found == "exact" or (self.nameless and labels[split] == "exact"))
-        )
+        return tuple(split for split in self.keys if self._is_exact(split))
+
+    def _is_exact(self, split: str) -> bool:
+        keys, labels = self.keys[split], self.labels.get(split, "unknown")
+        pixels = self.pixels.get(split, "unknown")
+        if "differs" in (keys, labels, pixels):
+            return False
+        told = not self.positional or self.archives == "exact"
+        named = keys == "exact" or (split in self.nameless and labels == "exact")
+        return pixels == "exact" or (told and named)
 
 
 def compare(
@@ -104,7 +107,7 @@ def compare(
     declared: str,
     fingerprints: Mapping[str, Mapping[str, str]],
     task: str | None = None,
-    nameless: bool = False,
+    nameless: Collection[str] = (),
     parts: Mapping[str, CertifiedPart] | None = None,
     archives: Verdict = "unknown",
 ) -> Certificate:
@@ -113,9 +116,10 @@ def compare(
     Args:
         image_set: Says where its certificate is.
         declared: Variant that the source says it is.
-        fingerprints: By split, the sha256 of ``keys`` and, where a task is given, of ``labels``.
+        fingerprints: By split, the sha256 of ``keys``, where they are known of ``pixels``, and where a task is given of
+            ``labels``.
         task: Name of the task that the labels belong to.
-        nameless: The keys are stand-ins and not compared.
+        nameless: Splits whose keys are stand-ins and not compared.
         parts: By split of another length than the certified ones, what it holds of them.
         archives: Whether the files that the data were read from are the published ones.
     """
@@ -124,7 +128,7 @@ def compare(
     # What is known about one variant says nothing about another.
     known = certified.get("keys", {}) if certified.get("variant") == declared else {}
     keys_found = {
-        split: _verdict(found.get("keys"), None if nameless else known.get(split))
+        split: _verdict(found.get("keys"), None if split in nameless else known.get(split))
         for split, found in fingerprints.items()
     }
     labels_found = {
@@ -132,10 +136,14 @@ def compare(
         for split, found in fingerprints.items()
         if task is not None and "labels" in found
     }
+    pixels = certified.get("pixels", {}) if known else {}
+    pixels_found = {
+        split: _verdict(found.get("pixels"), pixels[split]) for split, found in fingerprints.items() if split in pixels
+    }
     stands_for = {}
     for split, part in (parts or {}).items():
         stands_for[split] = part.of
-        if known and not nameless and keys_found[split] == "unknown":
+        if known and split not in nameless and keys_found[split] == "unknown":
             order = certified_order(image_set)[part.of]
             same = [order[position] for position in part.positions.tolist()] == list(part.keys)
             keys_found[split] = "exact" if same else "differs"
@@ -147,7 +155,8 @@ def compare(
         certified.get("variant"),
         keys_found,
         labels_found,
-        nameless,
+        pixels_found,
+        frozenset(nameless),
         stands_for,
         archives,
     )
@@ -159,9 +168,11 @@ def stamp(certificate: Certificate) -> str:
     ``vtab-1k`` is a claim that has to be proved: nothing may differ, and train800 and val200 must be certified, or
     splits of another length that stand for them; where keys are positions, the files must be the published ones.
     Any other variant is a name for other data and stays, unless it has certificates that say it is something else.
+    Where only pixels differ, the images were encoded anew, or are decoded by something else than what is meant.
     """
     if certificate.differing:
-        return UNVERIFIED
+        only_pixels = all(found.startswith("pixels ") for found in certificate.differing)
+        return OTHER_PIXELS if only_pixels else UNVERIFIED
     proved = set(LEARNED_FROM) <= {certificate.stands_for.get(split, split) for split in certificate.exact}
     return UNVERIFIED if certificate.declared == EXACT and not proved else certificate.declared
 

@@ -11,10 +11,9 @@ from vtab_harness.api.data import Provenance
 from vtab_harness.api.identity import DataIdentity, SplitIdentity
 from vtab_harness.api.labels import LabelRule
 from vtab_harness.api.tasks import Task
-from vtab_harness.formats.example_order import keys_fingerprint
+from vtab_harness.formats.example_order import STAND_IN, keys_fingerprint
 from vtab_harness.prepared.certificates import (
     LEARNED_FROM,
-    STAND_IN,
     Certificate,
     CertifiedPart,
     compare,
@@ -75,8 +74,10 @@ def _compared(
     prepared: PreparedSet, prints: Mapping[str, Mapping[str, str]], rule: LabelRule | None, task: str | None
 ) -> Certificate:
     archives = compare_files(prepared.image_set, read_files(list(prepared.manifests.values())))
-    # Whether the source could not tell the keys, only count examples.
-    nameless = any(key.startswith(STAND_IN) for split in prepared.manifests for key in prepared.keys(split)[:1])
+    # Where the source could not tell the keys, only count examples.
+    nameless = {
+        split for split in prepared.manifests if any(key.startswith(STAND_IN) for key in prepared.keys(split)[:1])
+    }
     parts = _certified_parts(prepared, rule)
     return compare(prepared.image_set, prepared.variant, prints, task, nameless, parts, archives)
 

@@ -190,10 +190,50 @@ def test_keys_that_only_count_are_not_compared(fresh: Path) -> None:
 def test_labels_certify_where_there_are_no_keys() -> None:
     labels = SHIPPED["eurosat"]["labels"]["eurosat"]
     prints = {split: {"keys": "of stand-ins", "labels": labels[split]["sha256"]} for split in SPLITS}
-    by_labels = compare(SETS["eurosat"], "vtab-1k", prints, "eurosat", nameless=True)
+    by_labels = compare(SETS["eurosat"], "vtab-1k", prints, "eurosat", nameless=SPLITS)
     assert (by_labels.exact, stamp(by_labels)) == (SPLITS, "vtab-1k")
     for task in ("resisc45", "no such task"):
-        assert stamp(compare(SETS["eurosat"], "vtab-1k", prints, task, nameless=True)) == "unverified"
+        assert stamp(compare(SETS["eurosat"], "vtab-1k", prints, task, nameless=SPLITS)) == "unverified"
+
+
+@pytest.fixture
+def with_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets every certificate say that the pixels of train800 and val200 have the sha256 ``right``."""
+    pixels = {split: {"sha256": "right", "from": "drawn"} for split in LEARNED_FROM}
+    monkeypatch.setattr(
+        "vtab_harness.prepared.certificates.certificate_of",
+        lambda image_set: SHIPPED[image_set.name] | {"pixels": pixels},
+    )
+
+
+def prints_of(name: str, pixels: str) -> dict[str, dict[str, str]]:
+    keys = SHIPPED[name]["keys"]
+    return {split: {"keys": keys[split]["sha256"], "pixels": pixels} for split in SPLITS}
+
+
+@pytest.mark.usefixtures("with_pixels")
+def test_pixels_certify_where_keys_are_positions() -> None:
+    found = compare(SETS["svhn_cropped"], "vtab-1k", prints_of("svhn_cropped", "right"), archives="unknown")
+    assert (found.exact, found.untold, stamp(found)) == (LEARNED_FROM, False, "vtab-1k")
+    nameless = compare(SETS["svhn_cropped"], "vtab-1k", prints_of("svhn_cropped", "right"), nameless=SPLITS)
+    assert (nameless.exact, stamp(nameless)) == (LEARNED_FROM, "vtab-1k")
+
+
+@pytest.mark.usefixtures("with_pixels")
+@pytest.mark.parametrize("name", ["svhn_cropped", "eurosat"])
+def test_other_pixels_are_another_variant(name: str) -> None:
+    found = compare(SETS[name], "vtab-1k", prints_of(name, "others"), archives="exact")
+    assert found.differing == ("pixels of train800", "pixels of val200")
+    assert stamp(found) == "other-pixels"
+    wrong = prints_of(name, "others") | {"test": {"keys": "others"}}
+    assert stamp(compare(SETS[name], "vtab-1k", wrong, archives="exact")) == "unverified"
+    assert stamp(compare(SETS[name], "jpeg75", prints_of(name, "others"))) == "jpeg75"
+
+
+def test_stand_ins_of_one_split_leave_the_keys_of_another() -> None:
+    prints = prints_of("eurosat", "")
+    found = compare(SETS["eurosat"], "vtab-1k", prints | {"test": {"keys": "of stand-ins"}}, nameless=("test",))
+    assert (found.exact, stamp(found)) == (LEARNED_FROM, "vtab-1k")
 
 
 def test_at_least_17_tasks_certify_what_is_learned_from() -> None:

@@ -18,7 +18,7 @@ from vtab_harness.api.data import ImageSet
 from vtab_harness.api.errors import DataError
 from vtab_harness.api.layouts import Example, TfdsColumns
 from vtab_harness.formats.decode import decode, decode_ahead
-from vtab_harness.formats.example_order import example_order, keys_fingerprint
+from vtab_harness.formats.example_order import STAND_IN, example_order, keys_fingerprint
 from vtab_harness.formats.image_list import Listing
 from vtab_harness.formats.progress import report
 from vtab_harness.formats.tfds.directory import Directory, damaged, find_directory, read_directory
@@ -190,7 +190,7 @@ def _column(values: list[float]) -> NDArray[Any]:
 def _positions(listing: Listing) -> list[str]:
     """Returns stand-ins for keys that nothing tells."""
     count = len(next(iter(listing.annotations.values())))
-    return [f"tfds-position-{position}" for position in range(count)]
+    return [f"{STAND_IN}{position}" for position in range(count)]
 
 
 def _in_order(split: str, listing: Listing) -> bool:
