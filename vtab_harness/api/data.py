@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from vtab_harness.api.errors import PluginError
-from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
+from vtab_harness.api.layouts import CommunityFolder, Repository, TfdsColumns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -122,6 +122,7 @@ class ImageSet:
             well as the archives; empty where there is none.
         tfds_columns: How the examples of that builder are read.
         community: Folders of its tasks in the community's VTAB-1k, which serve as well.
+        repositories: Copies on the Hugging Face Hub that serve as well.
         positional: Its keys only count the examples of a file, so that the keys of any file of that shape are right:
             data are certified only where the files that were read are the published ones.
         certificate: Package with ``certificate.json`` and ``order.txt``, which say what keys and labels VTAB-1k's
@@ -141,6 +142,7 @@ class ImageSet:
     tfds: str = ""
     tfds_columns: TfdsColumns = field(default_factory=TfdsColumns)
     community: tuple[CommunityFolder, ...] = ()
+    repositories: tuple[Repository, ...] = ()
     positional: bool = False
     certificate: str = ""
     origin: str = ""

@@ -62,3 +62,39 @@ class CommunityFolder:
     name: str
     column: str
     values: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A copy of one task's images on the Hugging Face Hub; a folder with its name, without the owner, serves as well.
+
+    Attributes:
+        name: ``owner/name``.
+        task: Registered name of the task whose classes its labels are.
+        column: Annotation column that these stand for.
+        values: One value of that column for each class, see `CommunityFolder`.
+        layout: ``webdataset``: shards in TFDS's reading order, as CLIP_benchmark exports them. ``parquet``: tables with
+            the images and their file names.
+        image: Column of a table with the images.
+        label: Column with the labels.
+        config: Folder that the tables lie in, where there are several.
+        revision: Commit that is taken, or ``main``.
+        checked: What was looked at, and when; empty where nobody could reach it: all that is said here is then our
+            assumption.
+    """
+
+    name: str
+    task: str
+    column: str
+    values: Sequence[float]
+    layout: Literal["webdataset", "parquet"] = "webdataset"
+    image: str = "image"
+    label: str = "label"
+    config: str = ""
+    revision: str = "main"
+    checked: str = ""
+
+    @property
+    def folder(self) -> str:
+        """What a folder with a copy of it is called."""
+        return self.name.rpartition("/")[2]

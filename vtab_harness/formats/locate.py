@@ -1,7 +1,7 @@
 """Finds the files that a data set is published as, and says exactly what to fetch where they are not there.
 
-`open_any` opens an image set from whatever a person has: archives, a directory prepared by TFDS, or the community's
-folder.
+`open_any` opens an image set from whatever a person has: archives, a directory prepared by TFDS, a copy from the Hub,
+or the community's folder.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _describe(archive: Archive) -> str:
 
 
 def open_any(image_set: ImageSet, roots: Sequence[Path]) -> Source:
-    """Opens the declared source; where its files are absent, prepared TFDS data, then the community's folder.
+    """Opens the declared source; where its files are absent, prepared TFDS data, a copy, then the community's folder.
 
     Damaged files are reported, not passed over: other data would be another variant, which nobody asked for.
 
@@ -110,9 +110,10 @@ def open_any(image_set: ImageSet, roots: Sequence[Path]) -> Source:
     except NotFoundError as error:
         # Their readers are of no use to most people, who have the archives.
         from vtab_harness.formats.community.source import open_community
+        from vtab_harness.formats.exports.find import open_copies
         from vtab_harness.formats.tfds.source import open_tfds
 
-        source = open_tfds(image_set, roots) or open_community(image_set, roots)
+        source = open_tfds(image_set, roots) or open_copies(image_set, roots) or open_community(image_set, roots)
         if source is not None:
             return source
         others = []
@@ -121,6 +122,9 @@ def open_any(image_set: ImageSet, roots: Sequence[Path]) -> Source:
         if image_set.community:
             folders = " or ".join(task.name for task in image_set.community)
             others.append(f"the folder {folders} of the community's VTAB-1k (variant jpeg75)")
+        if image_set.repositories:
+            folders = " or ".join(each.name for each in image_set.repositories)
+            others.append(f"a folder with the content of {folders} on the Hugging Face Hub, called like it")
         if not others:
             raise
         hint = f"{error.hint or ''}\nThis would do too: {', or '.join(others)}."

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Column
-from vtab_harness.api.layouts import CommunityFolder, Example, TfdsColumns
+from vtab_harness.api.layouts import CommunityFolder, Example, Repository, TfdsColumns
 from vtab_harness.api.tasks import Task
 from vtab_harness.datasets.caltech101.splits import CLASS_SIZES, STRAYS, membership
 from vtab_harness.formats.tfds.features import integer, text
@@ -64,6 +64,7 @@ IMAGE_SET = ImageSet(
         drawn=_drawn,
     ),
     community=(CommunityFolder("caltech101", "label", range(102)),),
+    repositories=(Repository("clip-benchmark/wds_vtab-caltech101", "caltech101", "label", range(102)),),
 )
 """Membership of its splits: see `vtab_harness.datasets.caltech101.splits`."""
 

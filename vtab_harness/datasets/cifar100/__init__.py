@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Column
-from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
+from vtab_harness.api.layouts import CommunityFolder, Repository, TfdsColumns
 from vtab_harness.api.tasks import Task
 from vtab_harness.formats.tfds.features import number_in_id
 
@@ -30,6 +30,7 @@ IMAGE_SET = ImageSet(
     tfds="cifar100",
     tfds_columns=TfdsColumns("3.", ("label", "coarse_label"), key="id", key_of=number_in_id),
     community=(CommunityFolder("cifar", "label", range(100)),),
+    repositories=(Repository("clip-benchmark/wds_vtab-cifar100", "cifar100", "label", range(100)),),
 )
 
 TASK = Task(

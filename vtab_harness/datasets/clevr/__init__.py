@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Column, Thresholds
-from vtab_harness.api.layouts import CommunityFolder, Example, TfdsColumns
+from vtab_harness.api.layouts import CommunityFolder, Example, Repository, TfdsColumns
 from vtab_harness.api.tasks import Task
 from vtab_harness.formats.tfds.features import depths
 
@@ -50,6 +50,22 @@ IMAGE_SET = ImageSet(
     community=(
         CommunityFolder("clevr_count", "count", range(3, 11)),
         CommunityFolder("clevr_dist", "distance", (7.75, 8.25, 8.75, 9.25, 9.75, 10.25)),
+    ),
+    repositories=(
+        Repository(
+            "clip-benchmark/wds_vtab-clevr_count_all",
+            "clevr_count",
+            "count",
+            range(3, 11),
+            revision="8b5dce4d5393a04fb58b9261b22a881b02e379b1",
+        ),
+        Repository(
+            "clip-benchmark/wds_vtab-clevr_closest_object_distance",
+            "clevr_distance",
+            "distance",
+            (7.75, 8.25, 8.75, 9.25, 9.75, 10.25),
+            revision="ec9c04224a95836ca0344a6000ec8d8bc8a6d4f2",
+        ),
     ),
 )
 """The published validation set is VTAB's test set; the published test set has no annotations."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Column
-from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
+from vtab_harness.api.layouts import CommunityFolder, Repository, TfdsColumns
 from vtab_harness.api.tasks import Task
 
 _PAGE = "https://www.kaggle.com/c/diabetic-retinopathy-detection/data"
@@ -36,6 +36,9 @@ IMAGE_SET = ImageSet(
     tfds="diabetic_retinopathy_detection/btgraham-300",
     tfds_columns=TfdsColumns("3.", key="name"),
     community=(CommunityFolder("diabetic_retinopathy", "label", range(5)),),
+    repositories=(
+        Repository("clip-benchmark/wds_vtab-diabetic_retinopathy", "diabetic_retinopathy", "label", range(5)),
+    ),
 )
 """Its Kaggle test images with usage Public are the validation split, the Private ones the test split."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Column
-from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
+from vtab_harness.api.layouts import CommunityFolder, Repository, TfdsColumns
 from vtab_harness.api.tasks import Task
 
 _PAGE = "https://storage.googleapis.com/dmlab-vtab/dmlab.tar.gz"
@@ -33,6 +33,7 @@ IMAGE_SET = ImageSet(
     tfds="dmlab",
     tfds_columns=TfdsColumns("2.", key="filename"),
     community=(CommunityFolder("dmlab", "label", range(6)),),
+    repositories=(Repository("clip-benchmark/wds_vtab-dmlab", "dmlab", "label", range(6)),),
 )
 
 TASK = Task(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import FloorDivided
-from vtab_harness.api.layouts import CommunityFolder, Example, TfdsColumns
+from vtab_harness.api.layouts import CommunityFolder, Example, Repository, TfdsColumns
 from vtab_harness.api.tasks import Task
 from vtab_harness.formats.tfds.features import integer
 
@@ -55,6 +55,20 @@ IMAGE_SET = ImageSet(
         CommunityFolder("dsprites_loc", "label_x_position", range(0, 32, 2)),
         CommunityFolder(
             "dsprites_ori", "label_orientation", (0, 3, 5, 8, 10, 13, 15, 18, 20, 23, 25, 28, 30, 33, 35, 38)
+        ),
+    ),
+    repositories=(
+        Repository(
+            "clip-benchmark/wds_vtab-dsprites_label_x_position",
+            "dsprites_location",
+            "label_x_position",
+            range(0, 32, 2),
+        ),
+        Repository(
+            "clip-benchmark/wds_vtab-dsprites_label_orientation",
+            "dsprites_orientation",
+            "label_orientation",
+            (0, 3, 5, 8, 10, 13, 15, 18, 20, 23, 25, 28, 30, 33, 35, 38),
         ),
     ),
 )

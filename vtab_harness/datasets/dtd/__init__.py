@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Column
-from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
+from vtab_harness.api.layouts import CommunityFolder, Repository, TfdsColumns
 from vtab_harness.api.tasks import Task
 
 _PAGE = "https://www.robots.ox.ac.uk/~vgg/data/dtd/"
@@ -30,6 +30,7 @@ IMAGE_SET = ImageSet(
     tfds="dtd",
     tfds_columns=TfdsColumns("3.", key="file_name"),
     community=(CommunityFolder("dtd", "label", range(47)),),
+    repositories=(Repository("clip-benchmark/wds_vtab-dtd", "dtd", "label", range(47)),),
 )
 
 TASK = Task(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Column
-from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
+from vtab_harness.api.layouts import CommunityFolder, Repository, TfdsColumns
 from vtab_harness.api.tasks import Task
 from vtab_harness.formats.tfds.features import class_and_file
 
@@ -34,6 +34,7 @@ IMAGE_SET = ImageSet(
     tfds="eurosat/rgb",
     tfds_columns=TfdsColumns("2.", key="filename", key_of=class_and_file, misordered="tfds-absolute-path"),
     community=(CommunityFolder("eurosat", "label", range(10)),),
+    repositories=(Repository("clip-benchmark/wds_vtab-eurosat", "eurosat", "label", range(10)),),
 )
 
 TASK = Task(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Thresholds
-from vtab_harness.api.layouts import CommunityFolder, Example, TfdsColumns
+from vtab_harness.api.layouts import CommunityFolder, Example, Repository, TfdsColumns
 from vtab_harness.api.tasks import Task
 from vtab_harness.formats.tfds.features import depths
 
@@ -51,6 +51,14 @@ IMAGE_SET = ImageSet(
     tfds="kitti",
     tfds_columns=TfdsColumns("3.", (), key="image/file_name", computed={"vehicle_distance": _closest_vehicle}),
     community=(CommunityFolder("kitti", "vehicle_distance", (4.0, 14.0, 40.0, 1000.0)),),
+    repositories=(
+        Repository(
+            "clip-benchmark/wds_vtab-kitti_closest_vehicle_distance",
+            "kitti_distance",
+            "vehicle_distance",
+            (4.0, 14.0, 40.0, 1000.0),
+        ),
+    ),
 )
 
 TASK = Task(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Column
-from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
+from vtab_harness.api.layouts import CommunityFolder, Repository, TfdsColumns
 from vtab_harness.api.tasks import Task
 
 _PAGE = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/"
@@ -31,6 +31,7 @@ IMAGE_SET = ImageSet(
     tfds="oxford_flowers102",
     tfds_columns=TfdsColumns("2.", key="file_name"),
     community=(CommunityFolder("oxford_flowers102", "label", range(102)),),
+    repositories=(Repository("clip-benchmark/wds_vtab-flowers", "oxford_flowers102", "label", range(102)),),
 )
 
 TASK = Task(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Column
-from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
+from vtab_harness.api.layouts import CommunityFolder, Repository, TfdsColumns
 from vtab_harness.api.tasks import Task
 
 _PAGE = "https://www.robots.ox.ac.uk/~vgg/data/pets/"
@@ -29,6 +29,7 @@ IMAGE_SET = ImageSet(
     # From version 4 on, a few damaged JPEGs are stored anew: other pixels.
     tfds_columns=TfdsColumns("3.", key="file_name"),
     community=(CommunityFolder("oxford_iiit_pet", "label", range(37)),),
+    repositories=(Repository("clip-benchmark/wds_vtab-pets", "oxford_iiit_pet", "label", range(37)),),
 )
 
 TASK = Task(

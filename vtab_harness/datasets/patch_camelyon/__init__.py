@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Column
-from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
+from vtab_harness.api.layouts import CommunityFolder, Repository, TfdsColumns
 from vtab_harness.api.tasks import Task
 
 _PAGE = "https://zenodo.org/record/2546921"
@@ -37,6 +37,7 @@ IMAGE_SET = ImageSet(
     tfds="patch_camelyon",
     tfds_columns=TfdsColumns("2.", key="id"),
     community=(CommunityFolder("patch_camelyon", "label", range(2)),),
+    repositories=(Repository("clip-benchmark/wds_vtab-pcam", "patch_camelyon", "label", range(2)),),
 )
 
 TASK = Task(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Column
-from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
+from vtab_harness.api.layouts import CommunityFolder, Repository, TfdsColumns
 from vtab_harness.api.tasks import Task
 
 _PAGE = "https://cs.nyu.edu/~ylclab/data/norb-v1.0-small/"
@@ -42,6 +42,12 @@ IMAGE_SET = ImageSet(
     community=(
         CommunityFolder("smallnorb_azi", "label_azimuth", range(18)),
         CommunityFolder("smallnorb_ele", "label_elevation", range(9)),
+    ),
+    repositories=(
+        Repository("clip-benchmark/wds_vtab-smallnorb_label_azimuth", "smallnorb_azimuth", "label_azimuth", range(18)),
+        Repository(
+            "clip-benchmark/wds_vtab-smallnorb_label_elevation", "smallnorb_elevation", "label_elevation", range(9)
+        ),
     ),
 )
 """Validation and test are both cut from the published test set."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vtab_harness.api.data import Archive, ImageSet, Slice, vtab_splits
 from vtab_harness.api.labels import Column
-from vtab_harness.api.layouts import CommunityFolder, TfdsColumns
+from vtab_harness.api.layouts import CommunityFolder, Repository, TfdsColumns
 from vtab_harness.api.tasks import Task
 from vtab_harness.formats.tfds.features import number_in_id
 
@@ -33,6 +33,7 @@ IMAGE_SET = ImageSet(
     tfds="svhn_cropped",
     tfds_columns=TfdsColumns("3.", key="id", key_of=number_in_id),
     community=(CommunityFolder("svhn", "label", range(10)),),
+    repositories=(Repository("clip-benchmark/wds_vtab-svhn", "svhn", "label", range(10)),),
 )
 """The ``extra`` images of the same publisher belong to no VTAB split."""
 

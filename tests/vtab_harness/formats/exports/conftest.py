@@ -1,0 +1,6 @@
+"""Lets these tests import what writes small copies."""
+
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
