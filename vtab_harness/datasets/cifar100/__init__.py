@@ -30,7 +30,10 @@ IMAGE_SET = ImageSet(
     tfds="cifar100",
     tfds_columns=TfdsColumns("3.", ("label", "coarse_label"), key="id", key_of=number_in_id),
     community=(CommunityFolder("cifar", "label", range(100)),),
-    repositories=(Repository("clip-benchmark/wds_vtab-cifar100", "cifar100", "label", range(100)),),
+    repositories=(
+        Repository("clip-benchmark/wds_vtab-cifar100", "cifar100", "label", range(100)),
+        Repository("uoft-cs/cifar100", "cifar100", "label", range(100), "parquet", "img", "fine_label"),
+    ),
 )
 
 TASK = Task(

@@ -34,7 +34,17 @@ IMAGE_SET = ImageSet(
     tfds="eurosat/rgb",
     tfds_columns=TfdsColumns("2.", key="filename", key_of=class_and_file, misordered="tfds-absolute-path"),
     community=(CommunityFolder("eurosat", "label", range(10)),),
-    repositories=(Repository("clip-benchmark/wds_vtab-eurosat", "eurosat", "label", range(10)),),
+    repositories=(
+        Repository("clip-benchmark/wds_vtab-eurosat", "eurosat", "label", range(10)),
+        Repository(
+            "timm/eurosat-rgb",
+            "eurosat",
+            "label",
+            range(10),
+            "parquet",
+            revision="b4e28552cd5f3932b6abc37eb20d3e84901ad728",
+        ),
+    ),
 )
 
 TASK = Task(

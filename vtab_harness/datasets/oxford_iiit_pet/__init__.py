@@ -29,7 +29,10 @@ IMAGE_SET = ImageSet(
     # From version 4 on, a few damaged JPEGs are stored anew: other pixels.
     tfds_columns=TfdsColumns("3.", key="file_name"),
     community=(CommunityFolder("oxford_iiit_pet", "label", range(37)),),
-    repositories=(Repository("clip-benchmark/wds_vtab-pets", "oxford_iiit_pet", "label", range(37)),),
+    repositories=(
+        Repository("clip-benchmark/wds_vtab-pets", "oxford_iiit_pet", "label", range(37)),
+        Repository("timm/oxford-iiit-pet", "oxford_iiit_pet", "label", range(37), "parquet"),
+    ),
 )
 
 TASK = Task(

@@ -26,7 +26,10 @@ IMAGE_SET = ImageSet(
     tfds="resisc45",
     tfds_columns=TfdsColumns("3.", key="filename", key_of=class_and_file, misordered="tfds-absolute-path"),
     community=(CommunityFolder("resisc45", "label", range(45)),),
-    repositories=(Repository("clip-benchmark/wds_vtab-resisc45", "resisc45", "label", range(45)),),
+    repositories=(
+        Repository("clip-benchmark/wds_vtab-resisc45", "resisc45", "label", range(45)),
+        Repository("timm/resisc45", "resisc45", "label", range(45), "parquet"),
+    ),
 )
 
 TASK = Task(

@@ -33,7 +33,10 @@ IMAGE_SET = ImageSet(
     tfds="svhn_cropped",
     tfds_columns=TfdsColumns("3.", key="id", key_of=number_in_id),
     community=(CommunityFolder("svhn", "label", range(10)),),
-    repositories=(Repository("clip-benchmark/wds_vtab-svhn", "svhn", "label", range(10)),),
+    repositories=(
+        Repository("clip-benchmark/wds_vtab-svhn", "svhn", "label", range(10)),
+        Repository("ufldl-stanford/svhn", "svhn", "label", range(10), "parquet", config="cropped_digits"),
+    ),
 )
 """The ``extra`` images of the same publisher belong to no VTAB split."""
 

@@ -22,16 +22,21 @@ def open_copies(image_set: ImageSet, roots: Sequence[Path]) -> Source | None:
     for root in roots:
         for place in (root, root / image_set.name):
             found = [(place / each.folder, each) for each in image_set.repositories]
-            shards = [(folder, each) for folder, each in found if _holds(folder, each)]
+            shards = [(folder, each) for folder, each in found if _holds(folder, each, "webdataset", f"*/{COUNT}")]
             if shards:
                 from vtab_harness.formats.exports.webdataset import open_webdataset
 
                 return open_webdataset(image_set, shards)
+            for folder, each in found:
+                if _holds(folder / each.config, each, "parquet", "**/*.parquet"):
+                    from vtab_harness.formats.exports.parquet import open_parquet
+
+                    return open_parquet(image_set, folder, each)
     return None
 
 
-def _holds(folder: Path, repository: Repository) -> bool:
+def _holds(folder: Path, repository: Repository, layout: str, pattern: str) -> bool:
     try:
-        return repository.layout == "webdataset" and any(folder.glob(f"*/{COUNT}"))
+        return repository.layout == layout and any(folder.glob(pattern))
     except OSError:
         return False  # Not to be entered: another root may have the data.

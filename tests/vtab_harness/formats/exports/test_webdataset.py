@@ -142,7 +142,8 @@ def test_colour_where_grey_is_declared(tmp_path: Path) -> None:
 
 def test_nothing_found_names_the_repository(tmp_path: Path) -> None:
     assert open_copies(SET, [tmp_path, tmp_path / "nowhere"]) is None
-    with pytest.raises(NotFoundError, match="clip-benchmark/wds_vtab-eurosat on the Hugging Face Hub"):
+    wanted = "of clip-benchmark/wds_vtab-eurosat or timm/eurosat-rgb on the Hugging Face Hub"
+    with pytest.raises(NotFoundError, match=wanted):
         open_any(SET, [tmp_path])
 
 
