@@ -41,7 +41,20 @@ def _load_plugins() -> None:
 def main() -> None:
     """Runs the command; errors that a person can mend are printed as a message, without a traceback."""
     # Subcommands register themselves with the app.
-    from vtab_harness.cli import data, data_download, env, listing, pretrain, rerun, run, show, study, sweep, watch  # noqa: F401
+    from vtab_harness.cli import (  # noqa: F401
+        data,
+        data_download,
+        data_export,
+        env,
+        listing,
+        pretrain,
+        rerun,
+        run,
+        show,
+        study,
+        sweep,
+        watch,
+    )
 
     warnings.showwarning = _warn
     _load_plugins()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from vtab_harness.api.settings import REQUIRED, Settings, option
 
@@ -45,3 +46,15 @@ class DownloadSettings(Settings):
         "--mirrors",
         metavar="URL",
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportSettings(Settings):
+    """What ``vtab data export`` is told."""
+
+    to: Path = option(REQUIRED, "Folder to write into; each image set gets a folder in it.")
+    layout: Literal["webdataset", "parquet"] = option("webdataset", "webdataset or parquet.")
+    suite: str | None = option(None, f"All tasks of a suite ({DEFAULT_SUITE} if no task is given).")
+    tasks: Sequence[str] = option((), _TASKS, *_TASK)
+    cache: Path | None = option(None, "Folder with prepared data.")
+    variant: str | None = option(None, "Data variant, where several are prepared; see vtab data status.")
