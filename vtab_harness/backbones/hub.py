@@ -6,10 +6,6 @@ A server that cannot be reached is noticed within seconds, before the download l
 from __future__ import annotations
 
 import os
-import ssl
-import threading
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,8 +16,8 @@ from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError, 
 from huggingface_hub.file_download import repo_folder_name
 
 from vtab_harness.api.errors import CheckpointError, OfflineError, UnknownNameError
+from vtab_harness.fetch.reachable import unreachable
 
-_PATIENCE = 3.0  # seconds; an answer that takes longer is no basis for a download of hundreds of megabytes
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 _REMEDIES = "pass checkpoint=FILE with weights you have, or pass pretrained=false for random ones."
 
@@ -102,25 +98,3 @@ def from_url(url: str, filename: str | None = None) -> Path:
     except (OSError, RuntimeError) as error:
         raise OfflineError(f"{url} could not be downloaded: {error}", remedy) from error
     return path
-
-
-def unreachable(url: str, patience: float = _PATIENCE) -> str | None:
-    """Returns why a server does not answer within some seconds, or None where it does (any answer counts)."""
-    found: list[str | None] = []
-
-    def ask() -> None:
-        try:
-            urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=patience).close()
-            found.append(None)
-        except urllib.error.HTTPError:
-            found.append(None)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "reason", error)
-            # It answers, with a certificate that the download libraries may have other ideas about.
-            found.append(None if isinstance(reason, ssl.SSLError) else str(reason))
-
-    # A name server that is silent blocks for longer than any timeout of the request itself; a thread can be left.
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(patience + 0.5)
-    return found[0] if found else f"no answer within {patience:.0f} s"
