@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from vtab_harness.api.data import ImageSet
@@ -20,10 +19,8 @@ from vtab_harness.prepared.certify import certify, provenance
 from vtab_harness.prepared.inventory import Holding, survey
 from vtab_harness.prepared.prepared_set import SPLITS, PreparedSet
 
-_WIDE = 140
-"""Columns of a terminal from which on a table of files is not folded much."""
 _NEXT = """\
-What a program may fetch:  vtab data download --data FOLDER --task NAME
+What a program may fetch:  vtab data get --data FOLDER --task NAME
 Where to put the rest:     vtab data where NAME
 Then:                      vtab data prepare --data FOLDER"""
 
@@ -146,24 +143,9 @@ def _variant(row: dict[str, Any]) -> str:
 
 
 def print_archives(title: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Prints which files to fetch."""
+    """Prints which files to fetch, one fact a line: what a table would fold could not be copied."""
     if not rows:
         return
-    console = Console()
-    if console.is_terminal and console.width < _WIDE:
-        _list_archives(title, rows)
-        return
-    columns = [("image set", "left"), ("file", "left"), ("bytes", "right"), ("sha256", "left"), ("page", "left")]
-    table = make_table(title, columns)
-    for row in rows:
-        count = "unknown" if row["bytes"] is None else f"{row['bytes']:,}"
-        cells = [row["image_set"], row["file"], count, row["sha256"] or "unknown", row["page"]]
-        table.add_row(*(escape(cell) for cell in cells))
-    show(table)
-
-
-def _list_archives(title: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Prints one fact a line: what a table would fold could not be copied."""
     typer.echo(title)
     for row in rows:
         count = "size unknown" if row["bytes"] is None else f"{row['bytes']:,} bytes"
