@@ -91,6 +91,7 @@ class Archive:
         sha256: Hex digest, or None where unknown.
         page: Where a person finds it.
         url: Address of the file itself; empty where it has none that a program may fetch.
+        instead_of: Name of another file that is not needed where this one is there.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Archive:
     sha256: str | None = None
     page: str = ""
     url: str = ""
+    instead_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

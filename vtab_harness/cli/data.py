@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 data_app = typer.Typer(
     name="data",
-    help="See, prepare and verify data sets. Only `download` downloads.",
+    help="See, prepare and verify data sets. Only `get` and `download` download.",
     no_args_is_help=True,
 )
 app.add_typer(data_app)

@@ -45,6 +45,7 @@ def main() -> None:
         data,
         data_download,
         data_export,
+        data_get,
         env,
         listing,
         pretrain,

@@ -125,7 +125,9 @@ def open_any(image_set: ImageSet, roots: Sequence[Path]) -> Source:
         if image_set.repositories:
             folders = " or ".join(each.name for each in image_set.repositories)
             others.append(f"a folder with the content of {folders} on the Hugging Face Hub, called like it")
-        if not others:
-            raise
-        hint = f"{error.hint or ''}\nThis would do too: {', or '.join(others)}."
+        hint = error.hint or ""
+        if image_set.archives or image_set.repositories:
+            hint += f"\nvtab data get --task {image_set.name} --data FOLDER fetches what a program may fetch."
+        if others:
+            hint += f"\nThis would do too: {', or '.join(others)}."
         raise NotFoundError(error.message, hint.lstrip()) from error

@@ -49,6 +49,14 @@ class DownloadSettings(Settings):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GetSettings(DownloadSettings):
+    """What ``vtab data get`` is told."""
+
+    cache: Path | None = option(None, "Folder for prepared data.")
+    at_once: int = option(4, "Image sets that are fetched at once.", least=1, most=32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExportSettings(Settings):
     """What ``vtab data export`` is told."""
 

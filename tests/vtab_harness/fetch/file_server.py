@@ -2,8 +2,9 @@
 
 import re
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -14,6 +15,8 @@ class FileServer(ThreadingHTTPServer):
         asked: Path and Range header of each request, in order.
         breaks: Bytes after which the next answers break off, one for each request; then they are whole.
         ranges: Whether it honours Range.
+        corrupts: Paths whose next answers have another first byte, one for each time they are listed.
+        seconds: That each answer waits before its body.
     """
 
     daemon_threads = True
@@ -24,6 +27,8 @@ class FileServer(ThreadingHTTPServer):
         self.asked: list[tuple[str, str | None]] = []
         self.breaks: list[int] = []
         self.ranges = True
+        self.corrupts: list[str] = []
+        self.seconds = 0.0
         self.tells_length = True
 
     def url(self, path: str = "") -> str:
@@ -52,9 +57,15 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(content) - first))
         self.end_headers()
         body = content[first:]
+        if self.path in self.server.corrupts:
+            self.server.corrupts.remove(self.path)
+            body = bytes([body[0] ^ 1]) + body[1:]
+        time.sleep(self.server.seconds)
         if self.server.breaks:
             body = body[: self.server.breaks.pop(0)]
-        self.wfile.write(body)
+        # Whoever asked may have gone.
+        with suppress(OSError):
+            self.wfile.write(body)
 
     def log_message(self, *arguments: object) -> None:
         pass

@@ -46,6 +46,7 @@ IMAGE_SET = ImageSet(
             "331234750fc7f77520e50d9565e8b6907b03565e30320da1401130db08c61f91",
             _PAGE,
             url=f"{_PAGE}/files/caltech-101.zip?download=1",
+            instead_of="101_ObjectCategories.tar.gz",
         ),
     ),
     citation=(
