@@ -48,7 +48,7 @@ def get(given: dict[str, Any]) -> None:
     if failed or left:
         for name, reason in failed.items():
             typer.secho(f"{name}: failed: {reason}", fg="red", err=True)
-        typer.secho(f"Not here yet: {', '.join([*failed, *left])}.", fg="red", err=True)
+        typer.secho(f"Not here yet: {', '.join(dict.fromkeys([*failed, *left]))}.", fg="red", err=True)
         raise typer.Exit(1)
 
 
@@ -87,6 +87,8 @@ def _print_plan(ways: Sequence[Way], data: Path) -> None:
         typer.echo(f"{way.image_set.name:<31}{_from(way):<34}{size:>14}")
         if way.kind not in ("prepared", "here"):
             typer.echo(f"  licence: {way.image_set.licence or 'unknown'}")
+        if way.repositories and way.by_hand:
+            typer.echo(f"  its publisher's files instead, by hand: vtab data where {way.image_set.name}")
     total = sum(way.size or 0 for way in ways)
     if not total:
         return
