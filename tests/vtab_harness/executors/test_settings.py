@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from vtab_harness import evaluate
 from vtab_harness.api.errors import OptionError
 from vtab_harness.cli.executor_flags import with_flags
 from vtab_harness.executors.local import Local
 from vtab_harness.executors.shard import Shard, ShardSettings
-from vtab_harness.sweep.evaluate import evaluate
 from vtab_harness.sweep.settings import RunSettings, merged
 from vtab_harness.sweep.study import read_study
 
@@ -60,5 +60,5 @@ def test_python_takes_an_executor_itself(tmp_path: Path, cache: Path, small_back
     asked = {"suite": "mini", "protocol": "knn", "device": "cpu", "results": tmp_path, "cache": cache}
     found = evaluate(small_backbone, executor=Shard(ShardSettings(shard="1/9")), **asked)  # type: ignore[arg-type]
     assert not found.failures
-    assert found.records
-    assert found.shared > 0
+    # A part of the suite; the others are for other processes.
+    assert 0 < len(found.records) < 10
