@@ -69,7 +69,7 @@ def test_torch_files_are_compared_before_anything_is_built(tmp_path: Path) -> No
 def test_too_large_networks_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(OptionError, match=r"depth=100000: it has more than 20,000 modules"):
         load("timm:vit_tiny_patch16_224?pretrained=false&depth=100000")
-    monkeypatch.setattr(size_limits, "_room", lambda: 10**6)
+    monkeypatch.setattr(size_limits, "free_memory", lambda: 10**6)
     with pytest.raises(
         OptionError, match=r"'resnet18' with its defaults takes 0\.0 GB of memory, and 0\.0 GB are free"
     ):
@@ -80,7 +80,7 @@ def test_room_is_that_of_the_system() -> None:
     with torch.device("meta"):
         small, large = torch.nn.Linear(10, 10), torch.nn.Linear(10**7, 10**7)
     check_room(small, "it")
-    if size_limits._room() is None:
+    if size_limits.free_memory() is None:
         pytest.skip("this system does not say how much memory is free")
     with pytest.raises(OptionError, match=r"it takes 400000\.0 GB"):
         check_room(large, "it")
