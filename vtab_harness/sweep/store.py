@@ -21,7 +21,6 @@ import json
 import os
 import re
 import shutil
-import stat
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -36,6 +35,7 @@ from vtab_harness.api.executors import Passed
 from vtab_harness.api.identity import Identity
 from vtab_harness.api.protocols import Trial, trial_key
 from vtab_harness.api.records import Predictions, Record, RecordHead, Scored, parse_head
+from vtab_harness.formats.json_file import read_bounded
 from vtab_harness.leases import Holder
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ def read_record(path: Path) -> Record:
         StorageError: It is missing, half written, of another version, or something else; names the file.
     """
     with _no_record(path):
-        return Record.parse(_read_bounded(path, _LARGEST_RECORD))
+        return Record.parse(read_bounded(path, _LARGEST_RECORD))
 
 
 def read_head(path: Path) -> RecordHead:
@@ -258,7 +258,7 @@ def read_head(path: Path) -> RecordHead:
         StorageError: As of `read_record`.
     """
     with _no_record(path):
-        return parse_head(_read_bounded(path, _LARGEST_RECORD))
+        return parse_head(read_bounded(path, _LARGEST_RECORD))
 
 
 @contextmanager
@@ -269,17 +269,6 @@ def _no_record(path: Path) -> Iterator[None]:
         raise StorageError(f"{path} is not a record that can be used: {error}.", "Give a seed*.json file.") from error
     except OSError as error:
         raise StorageError(f"{path} cannot be read: {error.strerror or error}.", "Give a seed*.json file.") from error
-
-
-def _read_bounded(path: Path, most: int) -> bytes:
-    # Not to wait for a pipe that nobody writes to. The size is asked for first: read(most) would take that much memory.
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError("it is not a file")
-        if status.st_size > most:
-            raise ValueError(f"it has more than {most:,} bytes")
-        return file.read()
 
 
 def _beside(path: Path, predictions: Predictions) -> Path:
@@ -300,7 +289,7 @@ def read_predictions(path: Path, record: RecordHead) -> dict[str, NDArray[np.int
         raise StorageError(f"{path} has no predictions: its training diverged.")
     beside = _beside(path, record.predictions)
     try:
-        data = _read_bounded(beside, _LARGEST_PREDICTIONS)
+        data = read_bounded(beside, _LARGEST_PREDICTIONS)
         if hashlib.sha256(data).hexdigest() != record.predictions.sha256:
             raise ValueError(f"it is not the file that {path.name} was written with")
         found = load(data)

@@ -176,7 +176,7 @@ def test_record_that_must_not_be_read_stays_where_it_is(tmp_path: Path, monkeypa
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     with monkeypatch.context() as patch:
-        patch.setattr(store_module, "_read_bounded", forbidden)
+        patch.setattr(store_module, "read_bounded", forbidden)
         with pytest.raises(StorageError, match="Permission denied"):
             store.write(RECORD, SCORED)
     assert path.read_bytes() == before
