@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
@@ -171,6 +172,25 @@ class TrialLog:
             self.finished[key] = trial()
             self.keep(self.finished[key])
         return self.finished[key]
+
+    def run_all(self, grid: Sequence[Mapping[str, Any]], trials: Callable[[], Sequence[Trial]]) -> list[Trial]:
+        """Returns the trials of a grid that can only be run together; they are not run where all of them are kept.
+
+        Args:
+            grid: Settings of each trial.
+            trials: Runs all of them, and gives them in the order of the grid.
+
+        Example:
+            >>> log = TrialLog()
+            >>> log.run_all([{"k": 1}, {"k": 2}], lambda: [Trial({"k": 1}), Trial({"k": 2})])[1].settings
+            {'k': 2}
+        """
+        together = cache(trials)
+
+        def one(index: int) -> Callable[[], Trial]:
+            return lambda: together()[index]
+
+        return [self.run(settings, one(i)) for i, settings in enumerate(grid)]
 
 
 class EvaluationProtocol(Protocol):

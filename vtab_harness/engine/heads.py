@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from vtab_harness.api.protocols import FeatureExamples, Trial
 
 LOOK_EVERY = 50
 """Steps between looks at the losses, which wait for the device."""
@@ -66,3 +69,30 @@ def validate_heads(
         loss.append(losses_of(found, wanted) * len(wanted))
     count = len(labels)
     return (torch.stack(correct).sum(0) / count).tolist(), (torch.stack(loss).sum(0) / count).tolist()
+
+
+def head_trials(
+    grid: Sequence[Mapping[str, Any]],
+    scores: Callable[[Tensor], Tensor],
+    broken: Sequence[int],
+    validation: FeatureExamples,
+    batch_size: int,
+    otherwise: int,
+) -> list[Trial]:
+    """Returns the trials of a grid of heads that were trained at once.
+
+    Args:
+        grid: Settings of each head.
+        scores: Gives (P, B, C) of some rows of the inputs.
+        broken: For each head the first step with a loss that was not finite, or a negative number.
+        validation: What they are scored on.
+        batch_size: Rows at a time.
+        otherwise: Step that is named where only the scores on `validation` are not finite.
+    """
+    accuracies, losses = validate_heads(scores, validation.inputs, validation.labels, batch_size)
+    return [
+        Trial(settings, validation_accuracy=accuracies[i], validation_loss=losses[i])
+        if broken[i] < 0 and math.isfinite(losses[i])
+        else Trial(settings, "diverged", diverged_at=broken[i] if broken[i] >= 0 else otherwise)
+        for i, settings in enumerate(grid)
+    ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from vtab_harness.api.backbones import TOKENS
@@ -109,34 +108,20 @@ class Attentive:
         self, bench: Bench, train: FeatureExamples, validation: FeatureExamples, num_classes: int, log: TrialLog
     ) -> Search:
         """Trains all probes at once and scores each on `validation`; a tie goes to the lower loss, then the earlier."""
-
-        @cache
-        def trials() -> list[Trial]:
-            return self._trials(bench, train, validation, num_classes)
-
-        def run(i: int, settings: Mapping[str, Any]) -> Trial:
-            return log.run(settings, lambda: trials()[i])
-
-        return Search.best_of([run(i, settings) for i, settings in enumerate(self.grid())])
+        trials = log.run_all(self.grid(), lambda: self._trials(bench, train, validation, num_classes))
+        return Search.best_of(trials)
 
     def _trials(
         self, bench: Bench, train: FeatureExamples, validation: FeatureExamples, num_classes: int
     ) -> list[Trial]:
-        from vtab_harness.engine.heads import validate_heads
+        from vtab_harness.engine.heads import head_trials
 
         grid = self.grid()
         if not bool(train.inputs.isfinite().all() and validation.inputs.isfinite().all()):
             return [Trial(settings, "diverged", diverged_at=0) for settings in grid]
         scale, probes, diverged = self._train(bench, train, num_classes, grid, 0, "attentive probes")
-        accuracies, losses = validate_heads(
-            lambda rows: probes.scores(scale(rows)), validation.inputs, validation.labels, bench.batch_size
-        )
-        return [
-            Trial(settings, validation_accuracy=accuracies[i], validation_loss=losses[i])
-            if diverged[i] < 0 and math.isfinite(losses[i])
-            else Trial(settings, "diverged", diverged_at=diverged[i] if diverged[i] >= 0 else self.settings.steps)
-            for i, settings in enumerate(grid)
-        ]
+        steps = self.settings.steps
+        return head_trials(grid, lambda rows: probes.scores(scale(rows)), diverged, validation, bench.batch_size, steps)
 
     def _train(
         self,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from vtab_harness.api.errors import OptionError
@@ -133,15 +133,8 @@ class Linear:
         self, bench: Bench, train: FeatureExamples, validation: FeatureExamples, num_classes: int, log: TrialLog
     ) -> Search:
         """Solves for all strengths at once and scores each on `validation`."""
-
-        @cache
-        def trials() -> list[Trial]:
-            return self.trials(bench, train, validation, num_classes)
-
-        def run(i: int, settings: Mapping[str, Any]) -> Trial:
-            return log.run(settings, lambda: trials()[i])
-
-        return Search.best_of([run(i, settings) for i, settings in enumerate(self.grid())])
+        trials = log.run_all(self.grid(), lambda: self.trials(bench, train, validation, num_classes))
+        return Search.best_of(trials)
 
     def trials(
         self, bench: Bench, train: FeatureExamples, validation: FeatureExamples, num_classes: int

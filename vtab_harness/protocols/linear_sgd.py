@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from vtab_harness.api.errors import OptionError
@@ -111,15 +110,8 @@ class LinearSgd:
         self, bench: Bench, train: FeatureExamples, validation: FeatureExamples, num_classes: int, log: TrialLog
     ) -> Search:
         """Trains all heads at once and scores each on `validation` after the last pass."""
-
-        @cache
-        def trials() -> list[Trial]:
-            return self._trials(bench, train, validation, num_classes)
-
-        def run(i: int, settings: Mapping[str, Any]) -> Trial:
-            return log.run(settings, lambda: trials()[i])
-
-        search = Search.best_of([run(i, settings) for i, settings in enumerate(self.grid())])
+        trials = log.run_all(self.grid(), lambda: self._trials(bench, train, validation, num_classes))
+        search = Search.best_of(trials)
         best = search.choice.validation_accuracy
         # The source breaks ties by the rate, and only then is the loss asked.
         equal = [i for i, trial in enumerate(search.trials) if trial.validation_accuracy == best]
@@ -130,19 +122,13 @@ class LinearSgd:
     def _trials(
         self, bench: Bench, train: FeatureExamples, validation: FeatureExamples, num_classes: int
     ) -> list[Trial]:
-        from vtab_harness.engine.heads import validate_heads
+        from vtab_harness.engine.heads import head_trials
 
         grid = self.grid()
         if not bool(train.inputs.isfinite().all() and validation.inputs.isfinite().all()):
             return [Trial(settings, "diverged", diverged_at=0) for settings in grid]
         heads, broken = self.train(bench, train, num_classes, grid, 0, "linear heads")
-        accuracies, losses = validate_heads(heads.scores, validation.inputs, validation.labels, bench.batch_size)
-        return [
-            Trial(settings, validation_accuracy=accuracies[i], validation_loss=losses[i])
-            if broken[i] < 0 and math.isfinite(losses[i])
-            else Trial(settings, "diverged", diverged_at=max(broken[i], 0))
-            for i, settings in enumerate(grid)
-        ]
+        return head_trials(grid, heads.scores, broken, validation, bench.batch_size, otherwise=0)
 
     def train(
         self,
