@@ -10,9 +10,8 @@ from multiprocessing.connection import wait
 from vtab_harness.api.errors import OptionError, VtabError
 from vtab_harness.api.executors import Job, JobOutcome
 from vtab_harness.api.settings import Settings, option
-from vtab_harness.engine.stopping import stop_if_requested
 from vtab_harness.executors.beginning import Beginning, threads_for
-from vtab_harness.executors.tries import Waiting
+from vtab_harness.executors.tries import Waiting, outcomes_of
 from vtab_harness.executors.worker import Worker, end_all
 
 _LOOK = 0.5
@@ -73,13 +72,7 @@ class Devices:
         beginning = Beginning.of(work, self.settings.threads or threads_for(len(places)))
         pool = _Pool(jobs, places, beginning)
         try:
-            outcomes: list[JobOutcome] = []
-            while pool.feed():
-                # Told after the workers have their next jobs, so that they do not wait for who is told.
-                yield from outcomes
-                stop_if_requested()
-                outcomes = pool.hear()
-            yield from outcomes
+            yield from outcomes_of(pool)
         finally:
             end_all(pool.workers)
 

@@ -15,10 +15,10 @@ from typing import Any
 from vtab_harness.api.errors import OptionError, StorageError, VtabError
 from vtab_harness.api.executors import Job, JobOutcome
 from vtab_harness.api.settings import Settings, option
-from vtab_harness.engine.stopping import request_stop, stop_if_requested
+from vtab_harness.engine.stopping import request_stop
 from vtab_harness.executors.beginning import Beginning, do, with_full_paths
 from vtab_harness.executors.nodes import code, refuse_other_code
-from vtab_harness.executors.tries import Waiting
+from vtab_harness.executors.tries import Waiting, outcomes_of
 
 _ANSWER = 5.0
 """Seconds within which an address has to answer."""
@@ -125,12 +125,7 @@ class Ray:
         with _connected(self.settings.address) as ray, _seen_by_all(jobs[0]) as folders:
             pool = _Pool(ray, self.settings, jobs, Beginning.of(work, self.settings.cpus_per_job), folders)
             try:
-                outcomes: list[JobOutcome] = []
-                while pool.feed():
-                    yield from outcomes
-                    stop_if_requested()
-                    outcomes = pool.hear()
-                yield from outcomes
+                yield from outcomes_of(pool)
             finally:
                 pool.end()
 

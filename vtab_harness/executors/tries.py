@@ -1,11 +1,13 @@
-"""Jobs that wait for a worker: which one a worker gets, and how often one may cost a worker its life."""
+"""Jobs that wait for a worker: which one it gets, how often one may cost a worker its life, and what comes of them."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from vtab_harness.api.executors import Job, JobOutcome
+from vtab_harness.engine.stopping import stop_if_requested
 
 
 class Waiting:
@@ -68,3 +70,31 @@ class Waiting:
             return None
         times = "" if tries == 1 else f" This was try {tries} of {tries}."
         return JobOutcome(job, error=f"{why}{times} Give the same command again with --retry to try once more.")
+
+
+class Pool(Protocol):
+    """Workers, and the jobs that wait for them."""
+
+    def feed(self) -> bool:
+        """Gives jobs to workers without one; returns whether there is anything to wait for."""
+        ...
+
+    def hear(self) -> list[JobOutcome]:
+        """Waits for workers, and returns the outcomes that have come."""
+        ...
+
+
+def outcomes_of(pool: Pool) -> Iterator[JobOutcome]:
+    """Yields outcomes as they arrive, until nothing is left to wait for.
+
+    They are told after the workers have their next jobs, so that these do not wait for who is told.
+
+    Raises:
+        StoppedError: This process was asked to leave.
+    """
+    outcomes: list[JobOutcome] = []
+    while pool.feed():
+        yield from outcomes
+        stop_if_requested()
+        outcomes = pool.hear()
+    yield from outcomes
