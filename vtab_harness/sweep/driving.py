@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vtab_harness.api.executors import JobOutcome
+from vtab_harness.leases import acquire, this_process
 from vtab_harness.sweep.cancel import SweepCancelledError, stopping_when_asked
 from vtab_harness.sweep.cell_log import find_log
 from vtab_harness.sweep.in_sight import EXPIRES
 from vtab_harness.sweep.journal import SWEEPS, Began, Ending, JobEnded, Journal, State
-from vtab_harness.sweep.leases import acquire, driver_lease, forget_dead, this_process
+from vtab_harness.sweep.leases import driver_lease, forget_dead
 from vtab_harness.sweep.retry import option_words
 from vtab_harness.sweep.settings import SweepSettings
 

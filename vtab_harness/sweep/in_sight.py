@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from vtab_harness.api.bench import Progress, no_progress
 from vtab_harness.api.errors import StorageError
 from vtab_harness.api.executors import Job
+from vtab_harness.leases import Lease, acquire, this_process
 from vtab_harness.sweep.cell_log import CellLog, cell_log, log_name
-from vtab_harness.sweep.leases import Lease, acquire, this_process, worker_lease
+from vtab_harness.sweep.leases import worker_lease
 
 EXPIRES = 12.0
 """Seconds; drivers and workers show every sixth of them that they live, and how far they are."""

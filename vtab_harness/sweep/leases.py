@@ -5,20 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vtab_harness.api.identity import Identity
-from vtab_harness.leases import LEASES, Holder, Lease, acquire, holders, lives, this_process
-
-__all__ = [
-    "Holder",
-    "Lease",
-    "acquire",
-    "cell_leases",
-    "driver_lease",
-    "forget_dead",
-    "holders",
-    "lives",
-    "this_process",
-    "worker_lease",
-]
+from vtab_harness.leases import LEASES, acquire, holders, lives, this_process
 
 DRIVERS, WORKERS = ".drivers", ".workers"
 """Folders among the leases in which drivers and jobs show that they live; nothing depends on who holds these."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from vtab_harness.sweep.leases import DRIVERS, WORKERS, Holder, holders, lives
+from vtab_harness.leases import Holder, holders, lives
+from vtab_harness.sweep.leases import DRIVERS, WORKERS
 from vtab_harness.sweep.pace import ImageSpeeds, Speed
 
 

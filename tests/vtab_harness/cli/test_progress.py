@@ -26,8 +26,9 @@ from vtab_harness.cli.sweep_view import (
     status_view,
     workers_table,
 )
+from vtab_harness.leases import acquire, this_process
 from vtab_harness.sweep.journal import Journal
-from vtab_harness.sweep.leases import acquire, this_process, worker_lease
+from vtab_harness.sweep.leases import worker_lease
 from vtab_harness.sweep.settings import SweepSettings
 from vtab_harness.sweep.status import Counts, Observer
 from vtab_harness.sweep.workers import RunningJob

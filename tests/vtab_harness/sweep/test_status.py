@@ -14,12 +14,12 @@ from made_journal import began, ended
 
 import vtab_harness
 from vtab_harness.api.executors import Failed, Job, JobOutcome
-from vtab_harness.leases import LEASES
+from vtab_harness.leases import LEASES, acquire, this_process
 from vtab_harness.sweep import status as status_module
 from vtab_harness.sweep.driving import driving
 from vtab_harness.sweep.in_sight import in_sight
 from vtab_harness.sweep.journal import JobEnded, Journal
-from vtab_harness.sweep.leases import acquire, driver_lease, forget_dead, this_process, worker_lease
+from vtab_harness.sweep.leases import driver_lease, forget_dead, worker_lease
 from vtab_harness.sweep.plan import PlannedJob
 from vtab_harness.sweep.settings import SweepSettings
 from vtab_harness.sweep.status import Observer, SweepStatus
@@ -115,7 +115,8 @@ def test_a_driver_whose_process_is_gone_has_died(tmp_path: Path) -> None:
     code = f"""
 import os
 from pathlib import Path
-from vtab_harness.sweep.leases import acquire, driver_lease, this_process, worker_lease
+from vtab_harness.leases import acquire, this_process
+from vtab_harness.sweep.leases import driver_lease, worker_lease
 root = Path({str(tmp_path)!r})
 acquire(driver_lease(root, "s"), this_process("s"))
 acquire(worker_lease(root, "s", "w"), this_process("s", "cpu", "b", ("t",)))
