@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import timm
 import torch
-from huggingface_hub import constants
 from safetensors.torch import save_file
 from torch import nn
 
@@ -16,7 +15,7 @@ import vtab_harness
 from vtab_harness import registry
 from vtab_harness.api.backbones import Backbone, BackboneSpec, Transform
 from vtab_harness.api.errors import CheckpointError
-from vtab_harness.backbones import hub, loaded
+from vtab_harness.backbones import loaded
 from vtab_harness.backbones.loaded import contents, load_backbone, one_sweep
 from vtab_harness.backbones.weights import fingerprint
 
@@ -116,24 +115,12 @@ def test_a_file_that_changes_while_it_is_loaded(tmp_path: Path, monkeypatch: pyt
     assert load_backbone(spec) is second
 
 
-def test_published_weights_that_are_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cache as huggingface_hub lays it out: snapshots by revision, and which of them ``main`` stands for."""
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(hub, "unreachable", lambda url: pytest.fail("asked the hub"))
-    repository = tmp_path / "models--mine--net"
+def test_published_weights_that_are_replaced(hub_repository: Path) -> None:
     for seed, revision in enumerate(("a" * 40, "b" * 40)):
-        (repository / "snapshots").mkdir(parents=True, exist_ok=True)
-        save(repository / "snapshots" / revision, seed)
-    (repository / "refs").mkdir()
-
-    def ask(name: str, filename: str, revision: str | None) -> str | None:
-        path = repository / "snapshots" / (repository / "refs" / (revision or "main")).read_text() / filename
-        return str(path) if path.exists() else None
-
-    monkeypatch.setattr(hub, "try_to_load_from_cache", ask)
+        save(hub_repository / "snapshots" / revision, seed)
     prints = []
     for revision in ("a" * 40, "b" * 40):
-        (repository / "refs" / "main").write_text(revision)
+        (hub_repository / "refs" / "main").write_text(revision)
         backbone = load_backbone("hf-hub:mine/net")
         assert load_backbone("hf-hub:mine/net") is backbone
         prints.append(backbone.fingerprint)

@@ -14,10 +14,9 @@ import pytest
 
 from vtab_harness import registry
 from vtab_harness.api.errors import OptionError, VtabError
-from vtab_harness.api.executors import Job, JobOutcome
+from vtab_harness.api.executors import Executor, Job, JobOutcome
 from vtab_harness.executors import worker
 from vtab_harness.executors.devices import Devices, DevicesSettings
-from vtab_harness.executors.local import Local
 from vtab_harness.sweep.job import run_job
 from vtab_harness.sweep.settings import SweepSettings
 from vtab_harness.sweep.store import Store
@@ -246,13 +245,7 @@ def test_what_was_registered_here_is_used_there_or_a_clear_error(
     assert "module:attribute" in failed.error
 
 
-def test_results_equal_those_of_the_local_executor(tmp_path: Path, cache: Path, small_backbone: str) -> None:
-    found = []
-    for name, executor in (("local", Local()), ("devices", devices("cpu", workers=2))):
-        settings = SweepSettings(protocol="knn", results=tmp_path / name, cache=cache, device="cpu")
-        asked = [Job(small_backbone, (task,), settings) for task in ("mini_digits", "mini_textures")]
-        outcomes = list(executor.run(asked, run_job))
-        assert [outcome.error for outcome in outcomes] == [None, None]
-        found.append([record.result() for _, record in Store(tmp_path / name)])
-    assert found[0] == found[1]
-    assert len(found[0]) == 2
+def test_results_equal_those_of_the_local_executor(
+    gives_the_records_of_local: Callable[[Executor], None],
+) -> None:
+    gives_the_records_of_local(devices("cpu", workers=2))

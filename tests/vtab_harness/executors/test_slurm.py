@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,12 @@ from typing import Any
 import pytest
 
 from vtab_harness.api.errors import OptionError, VtabError
-from vtab_harness.api.executors import Job, JobOutcome
+from vtab_harness.api.executors import Executor, Job, JobOutcome
 from vtab_harness.engine.stopping import stop_if_requested
 from vtab_harness.executors import slurm
-from vtab_harness.executors.local import Local
 from vtab_harness.executors.slurm import Slurm, SlurmSettings, _bundles
 from vtab_harness.executors.tries import Waiting
-from vtab_harness.sweep.job import run_job
 from vtab_harness.sweep.settings import SweepSettings
-from vtab_harness.sweep.store import Store
 from vtab_harness.testing import check_executor
 
 
@@ -136,13 +133,7 @@ def test_passes_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     check_executor(here, timeout=300)
 
 
-def test_records_equal_those_of_the_local_executor(tmp_path: Path, cache: Path, small_backbone: str) -> None:
-    found = []
-    for name, executor in (("local", Local()), ("slurm", here())):
-        settings = SweepSettings(protocol="knn", results=tmp_path / name, cache=cache, device="cpu")
-        asked = [Job(small_backbone, (task,), settings) for task in ("mini_digits", "mini_textures")]
-        outcomes = list(executor.run(asked, run_job))
-        assert [outcome.error for outcome in outcomes] == [None, None]
-        found.append([record.result() for _, record in Store(tmp_path / name)])
-    assert found[0] == found[1]
-    assert len(found[0]) == 2
+def test_records_equal_those_of_the_local_executor(
+    gives_the_records_of_local: Callable[[Executor], None],
+) -> None:
+    gives_the_records_of_local(here())

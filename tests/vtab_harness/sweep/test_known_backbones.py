@@ -10,11 +10,9 @@ from pathlib import Path
 import pytest
 import timm
 import torch
-from huggingface_hub import constants
 from safetensors.torch import save_file
 from timm.models import register_model
 
-from vtab_harness.backbones import hub
 from vtab_harness.sweep import known_backbones
 from vtab_harness.sweep.known_backbones import KnownBackbone, know, load_and_remember, recall
 from vtab_harness.sweep.plan import PlannedJob
@@ -152,22 +150,12 @@ def test_a_relative_path_begins_where_one_is(tmp_path: Path, monkeypatch: pytest
     assert recall("local-dir:net", tmp_path).identity.weights == prints[1]  # type: ignore[union-attr]
 
 
-def test_published_weights_that_are_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(hub, "unreachable", lambda url: pytest.fail("asked the hub"))
-    repository = tmp_path / "models--mine--net"
+def test_published_weights_that_are_replaced(tmp_path: Path, hub_repository: Path) -> None:
     for seed, revision in enumerate(("a" * 40, "b" * 40)):
-        save(repository / "snapshots" / revision, seed)
-    (repository / "refs").mkdir()
-
-    def ask(name: str, filename: str, revision: str | None) -> str | None:
-        path = repository / "snapshots" / (repository / "refs" / (revision or "main")).read_text() / filename
-        return str(path) if path.exists() else None
-
-    monkeypatch.setattr(hub, "try_to_load_from_cache", ask)
+        save(hub_repository / "snapshots" / revision, seed)
     prints = []
     for revision in ("a" * 40, "b" * 40):
-        (repository / "refs" / "main").write_text(revision)
+        (hub_repository / "refs" / "main").write_text(revision)
         assert recall("hf-hub:mine/net", tmp_path) is None
         prints.append(know("hf-hub:mine/net", tmp_path).identity.weights)
         assert recall("hf-hub:mine/net", tmp_path) is not None
