@@ -20,12 +20,15 @@ class Job:
         tasks: Registered names of tasks that share an image set.
         settings: The sweep's settings as plain values; see `vtab_harness.sweep.settings.SweepSettings`.
         device: Where it runs, if the executor decides; None leaves it to the settings.
+        workers: How many workers find something to do in it at once, such as trials of a search: an executor may give
+            it to that many, and has then one outcome of each.
     """
 
     backbone: str
     tasks: tuple[str, ...]
     settings: Any
     device: str | None = None
+    workers: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,11 +104,11 @@ class _Pool:
     def feed(self) -> bool:
         """Gives jobs to workers without one, and begins workers; returns whether there is anything to wait for."""
         idle = [worker for worker in self.workers if worker.job is None]
-        while self._free and len(idle) < len(self._waiting):
+        while self._free and len(idle) < self._waiting.wanted:
             idle.append(Worker(self._free.pop(0), self._beginning))
             self.workers.append(idle[-1])
         for worker in idle:
-            if worker.ready and (number := self._waiting.take(worker.backbone)) is not None:
+            if worker.ready and (number := self._waiting.take(worker.backbone, join=True)) is not None:
                 worker.give(number, self._jobs[number])
         return bool(self._waiting) or any(worker.job is not None for worker in self.workers)
 
@@ -137,8 +137,9 @@ class _Pool:
             if self._failed_starts == _STARTS:
                 raise VtabError(f"Worker processes cannot be begun. {how}", _AT_START) from None
             return None if worker.job is None else self._waiting.lost(worker.job, how)
-        worker.ready, worker.job, self._failed_starts = True, None, 0
-        return outcome
+        number, worker.job = worker.job, None
+        worker.ready, self._failed_starts = True, 0
+        return None if number is None or outcome is None else self._waiting.ended(number, outcome)
 
 
 _AT_START = "A script that begins a sweep needs `if __name__ == '__main__':` around it; else see what it printed."

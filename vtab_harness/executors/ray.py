@@ -178,11 +178,11 @@ class _Pool:
     def feed(self) -> bool:
         """Gives jobs to workers without one, and begins workers; returns whether there is anything to wait for."""
         idle = [worker for worker in self._workers if worker.job is None]
-        for _ in range(min(len(self._waiting) - len(idle), self._room())):
+        for _ in range(min(self._waiting.wanted - len(idle), self._room())):
             actor = self._remote.remote(self._beginning)
             self._workers.append(_Worker(actor, actor.look.remote(self._folders)))
         for worker in idle:
-            if worker.ready and (number := self._waiting.take(worker.backbone)) is not None:
+            if worker.ready and (number := self._waiting.take(worker.backbone, join=True)) is not None:
                 worker.job, worker.backbone = number, self._jobs[number].backbone
                 worker.waits_for = worker.actor.do.remote(*self._as_sent(self._jobs[number]))
         return bool(self._waiting) or any(worker.job is not None for worker in self._workers)
@@ -249,12 +249,12 @@ class _Pool:
             worker.ready, self._failed_starts = True, 0
             return None
         outcome: JobOutcome = found
-        worker.job = None
+        number, worker.job = worker.job, None
         if outcome.busy and not outcome.waits_for:
             # It was asked to leave.
             self._workers.remove(worker)
             self._ray.kill(worker.actor)
-        return outcome
+        return None if number is None else self._waiting.ended(number, outcome)
 
     def _check(self, node: _Node) -> None:
         """Refuses a node that would compute something else, or elsewhere.

@@ -148,7 +148,9 @@ class Slurm:
                     numbers = running.pop(task)
                     found = _found(task)
                     if isinstance(found, list):
-                        yield from (replace(o, job=jobs[n]) for o, n in zip(found, numbers, strict=True))
+                        for number, outcome in zip(numbers, found, strict=True):
+                            waiting.ended(number, outcome)
+                            yield replace(outcome, job=jobs[number])
                     elif len(numbers) > 1:
                         alone.update(numbers)
                         for number in reversed(numbers):

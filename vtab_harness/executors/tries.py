@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from vtab_harness.api.executors import Job, JobOutcome
@@ -30,28 +31,83 @@ class Waiting:
             self._numbers.setdefault(job.backbone, deque()).append(number)
         self._fresh = dict.fromkeys(self._numbers)
         self._lost: dict[int, int] = {}
+        # Workers at each job; what those said of it who ended before the others, and what they then waited for.
+        self._at_work: dict[int, int] = {}
+        self._told: dict[int, JobOutcome] = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._numbers.values()))
 
-    def take(self, backbone: str | None = None) -> int | None:
-        """Returns the number of the next job, None where none waits.
+    @property
+    def wanted(self) -> int:
+        """How many more workers would find something to do."""
+        begun = sum(max(self._jobs[number].workers - count, 0) for number, count in self._at_work.items())
+        return begun + sum(self._jobs[number].workers for numbers in self._numbers.values() for number in numbers)
+
+    def take(self, backbone: str | None = None, join: bool = False) -> int | None:
+        """Returns the number of the next job, None where there is none.
 
         Args:
             backbone: That the worker has loaded.
+            join: Whether, where none waits, one will do that others are at and that has room for one more.
         """
         waiting = {spec: numbers for spec, numbers in self._numbers.items() if numbers}
         if not waiting:
-            return None
+            return self._join(backbone) if join else None
         if backbone not in waiting:
             most = max(waiting, key=lambda spec: len(waiting[spec]))
             backbone = next((spec for spec in self._fresh if spec in waiting), most)
         self._fresh.pop(backbone, None)
-        return waiting[backbone].popleft()
+        # Two that begin with the same images would prepare them one for the other, and wait for it.
+        others = {self._jobs[number].tasks for number in self._at_work}
+        numbers = waiting[backbone]
+        number = next((number for number in numbers if self._jobs[number].tasks not in others), numbers[0])
+        numbers.remove(number)
+        self._at_work[number] = 1
+        return number
+
+    def _join(self, backbone: str | None) -> int | None:
+        open_to_more = [number for number in self._at_work if self._has_room(number)]
+        if not open_to_more:
+            return None
+        number = min(open_to_more, key=lambda n: (self._jobs[n].backbone != backbone, self._at_work[n]))
+        self._at_work[number] += 1
+        return number
+
+    def _has_room(self, number: int) -> bool:
+        if self._at_work[number] >= self._jobs[number].workers:
+            return False
+        told = self._told.get(number)
+        # Who left it because all of it was others' is of use again once one of these has finished something.
+        return told is None or (bool(told.busy) and not all(Path(path).exists() for path in told.waits_for))
+
+    def ended(self, number: int, outcome: JobOutcome) -> JobOutcome | None:
+        """Takes note of what a worker says of its job.
+
+        Returns:
+            What became of the job, once no other worker is at it: that it is complete, if one of them says so.
+        """
+        before = self._told.pop(number, None)
+        if before is None or not _is_complete(before):
+            before = outcome
+        if self._leave(number):
+            return before
+        self._told[number] = before
+        return None
+
+    def _leave(self, number: int) -> bool:
+        """Takes note that a worker is not at a job any more; returns whether it was the last."""
+        self._at_work[number] -= 1
+        if self._at_work[number]:
+            return False
+        del self._at_work[number]
+        return True
 
     def put_back(self, number: int) -> None:
-        """Takes back a job that was not begun."""
-        self._numbers[self._jobs[number].backbone].appendleft(number)
+        """Takes back a job that was not begun, or not ended through no fault of its own."""
+        if self._leave(number):
+            self._told.pop(number, None)
+            self._numbers[self._jobs[number].backbone].appendleft(number)
 
     def lost(self, number: int, why: str) -> JobOutcome | None:
         """Takes note that a worker was lost with its job: the job waits again, behind the others, or is given up.
@@ -61,15 +117,24 @@ class Waiting:
             why: What became of the worker; a sentence.
 
         Returns:
-            The outcome of a job that is given up.
+            The outcome of a job that is given up, or that another worker has completed.
         """
         job = self._jobs[number]
         self._lost[number] = tries = self._lost.get(number, 0) + 1
+        if not self._leave(number):
+            return None
+        told = self._told.pop(number, None)
+        if told is not None and _is_complete(told):
+            return told
         if tries < job.settings.tries:
             self._numbers[job.backbone].append(number)
             return None
         times = "" if tries == 1 else f" This was try {tries} of {tries}."
         return JobOutcome(job, error=f"{why}{times} Give the same command again with --retry to try once more.")
+
+
+def _is_complete(outcome: JobOutcome) -> bool:
+    return outcome.error is None and not outcome.busy
 
 
 class Pool(Protocol):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from vtab_harness.api.bench import Progress
 from vtab_harness.api.errors import VtabError
 from vtab_harness.api.identity import Identity
-from vtab_harness.api.protocols import Trial, TrialLog, trial_key
+from vtab_harness.api.protocols import EvaluationProtocol, Trial, TrialLog, trial_key
 from vtab_harness.engine.stopping import stop_if_requested
 from vtab_harness.leases import LEASES, Holder, Lease, LostLeaseError, acquire, tidy
 from vtab_harness.sweep.leases import cell_leases
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from vtab_harness.engine.workbench import Workbench
 
 WHOLE = "cell"
+
+
+def is_shared(protocol: EvaluationProtocol, overwrite: bool) -> bool:
+    """Whether several processes may work on one task: each trial and each seed is worth the road."""
+    return protocol.consumes == "images" and not overwrite
 
 
 class GivenUpError(VtabError):

@@ -14,6 +14,7 @@ from vtab_harness.backbones.spec import parse, source_name
 from vtab_harness.engine.device import device_type, resolve_device
 from vtab_harness.prepared.prepare_subsets import LearningSet
 from vtab_harness.protocols.settings import build_protocol, identity
+from vtab_harness.sweep.cells import is_shared
 from vtab_harness.sweep.costs import TRAINING_COST, Costs, Learned, count_images, forward_rate, read_costs, work_of
 from vtab_harness.sweep.known_backbones import KnownBackbone, know
 from vtab_harness.sweep.leases import cell_leases
@@ -129,11 +130,13 @@ def _counted(question: Question, learning: Mapping[str, LearningSet] | None) -> 
         question.store.unfinished(item.identity).is_there() or cell_leases(question.store.root, item.identity).exists()
         for item in everything or ()
     )
+    trials = len(question.protocol.grid()) * len(todo)
+    shared = is_shared(question.protocol, question.settings.overwrite)
     return PlannedJob(
-        job=question.job,
+        job=replace(question.job, workers=max(trials, missing, 1) if shared else 1),
         finished=len(question.tasks) * len(question.seeds) - missing,
         missing=missing,
-        trials=len(question.protocol.grid()) * len(todo),
+        trials=trials,
         forward_images=forward,
         training_images=training,
         work=work_of(question.backbone.macs, forward, training),

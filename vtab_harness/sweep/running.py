@@ -39,7 +39,7 @@ from vtab_harness.engine.stream import batches
 from vtab_harness.engine.workbench import Workbench
 from vtab_harness.leases import Lease, LostLeaseError, this_process
 from vtab_harness.prepared.prepare_subsets import LearningSet
-from vtab_harness.sweep.cells import WHOLE, Cell, SharedTrials, keeping_states, rest
+from vtab_harness.sweep.cells import WHOLE, Cell, SharedTrials, is_shared, keeping_states, rest
 from vtab_harness.sweep.recording import CountedImages, Recorder, Work
 from vtab_harness.sweep.sealed import SealedTest
 from vtab_harness.sweep.settings import SweepSettings
@@ -81,6 +81,7 @@ class Running:
         self.bench = bench
         self.protocol = protocol
         self.seeds = seeds
+        self._shared = is_shared(protocol, self.settings.overwrite)
         self.store = Store(self.settings.results)
         self.failed: dict[str, Failed] = {}
         self.busy: dict[str, tuple[Path, ...]] = {}
@@ -104,11 +105,6 @@ class Running:
         """Returns the leases of a task."""
         command = f"{self.settings.command} --retry"
         return Cell(item.identity, self.store, self._holder, self.settings.tries, command, self._active)
-
-    @property
-    def _shared(self) -> bool:
-        """Whether several processes may work on one task: each trial and each seed is worth the road."""
-        return self.protocol.consumes == "images" and not self.settings.overwrite
 
     @contextmanager
     def _own(self, item: Work) -> Iterator[Cell]:

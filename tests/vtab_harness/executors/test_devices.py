@@ -13,11 +13,14 @@ import psutil
 import pytest
 
 from vtab_harness import registry
+from vtab_harness.api.bench import no_progress
 from vtab_harness.api.errors import OptionError, VtabError
 from vtab_harness.api.executors import Executor, Job, JobOutcome
 from vtab_harness.executors import worker
 from vtab_harness.executors.devices import Devices, DevicesSettings
 from vtab_harness.sweep.job import run_job
+from vtab_harness.sweep.plan import make_jobs, plan
+from vtab_harness.sweep.rounds import until_done
 from vtab_harness.sweep.settings import SweepSettings
 from vtab_harness.sweep.store import Store
 from vtab_plugin_example.protocols import NearestMean
@@ -68,6 +71,12 @@ def stop_once(job: Job) -> JobOutcome:
         first.touch()
         os.kill(os.getpid(), signal.SIGSTOP)
     return JobOutcome(job, records=("done",))
+
+
+def run_job_and_tell(job: Job) -> JobOutcome:
+    with (job.settings.results / f"done by {os.getpid()}").open("a") as file:
+        file.write(f"{job.tasks}\n")
+    return run_job(job)
 
 
 def cannot_be_sent(job: Job) -> JobOutcome:
@@ -249,3 +258,33 @@ def test_results_equal_those_of_the_local_executor(
     gives_the_records_of_local: Callable[[Executor], None],
 ) -> None:
     gives_the_records_of_local(devices("cpu", workers=2))
+
+
+def test_a_worker_with_nothing_left_joins_the_search_of_another(
+    tmp_path: Path, cache: Path, small_backbone: str
+) -> None:
+    kept = []
+    for name, executor in (("one", None), ("two", devices("cpu", workers=2))):
+        settings = SweepSettings(
+            backbones=(small_backbone,),
+            protocol="finetune",
+            set={"steps": (300,), "lr": (0.1, 0.05, 0.01, 0.001), "batch_size": 16},
+            seeds=(0, 1),
+            results=tmp_path / name,
+            cache=cache,
+            device="cpu",
+        )
+        (planned,) = plan(make_jobs([small_backbone], [registry.tasks.get("mini_digits")], settings))
+        assert planned.job.workers == 4
+        settings.results.mkdir()
+        if executor is None:
+            assert run_job(planned.job).error is None
+        else:
+            # As a sweep does: what is left to another process is come back to.
+            arriving = until_done(
+                [planned.job], lambda todo: executor.run(todo, run_job_and_tell), settings.results, no_progress
+            )
+            assert [outcome.error for outcome in arriving if not outcome.busy] == [None]
+            assert len(list(settings.results.glob("done by *"))) == 2
+        kept.append({record.identity.seed: record.result() for _, record in Store(settings.results)})
+    assert kept[0] == kept[1]
