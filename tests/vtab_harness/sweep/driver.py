@@ -27,7 +27,7 @@ if jump := float(os.environ.get("CLOCK", 0)):
     real_time = time.time
     time.time = lambda: real_time() + jump * (int(real_time() * 2) % 2)
 SHORT = {"steps": (2, 3), "lr": (0.1, 0.01), "batch_size": 8}
-LONG = {"steps": (1000, 2000), "lr": (0.1, 0.01), "batch_size": 16}
+LONG = {"steps": (3000, 6000), "lr": (0.1, 0.01), "batch_size": 16}
 
 
 def noting(of: Any, name: str, what: Callable[..., str]) -> None:
