@@ -64,14 +64,16 @@ def run(
     from vtab_harness.engine.stopping import stopping_on
     from vtab_harness.sweep.cancel import SweepCancelledError
     from vtab_harness.sweep.evaluate import run_sweep
-    from vtab_harness.sweep.plan import make_jobs, plan
+    from vtab_harness.sweep.plan import own_jobs, plan
 
     if dry_run:
-        planned = plan(make_jobs(settings.required_backbones(), tasks, settings), estimate_time=True)
+        own, others = own_jobs(settings, settings.make_executor())
+        planned = plan(own, estimate_time=True)
         if as_json:
             typer.echo(json.dumps(tables.plan_json(planned), indent=1))
         else:
             tables.print_plan(planned)
+            _print_shared(others)
         return
     try:
         with stopping_on(signal.SIGTERM), SweepProgress(quiet=as_json) as progress:
@@ -94,7 +96,11 @@ def run(
         print_failures(evaluation.failures, len(evaluation.records), settings)
         for where, count in Counter(outcome.elsewhere for outcome in evaluation.elsewhere).items():
             typer.echo(f"{count} jobs: {where}.")
-        if evaluation.shared:
-            typer.echo(f"{evaluation.shared} jobs are the part of other shards.")
+        _print_shared(evaluation.shared)
     if evaluation.failures:
         raise typer.Exit(1)
+
+
+def _print_shared(jobs: int) -> None:
+    if jobs:
+        typer.echo(f"{jobs} jobs are the part of other shards.")

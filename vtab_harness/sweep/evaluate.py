@@ -15,7 +15,7 @@ from vtab_harness.sweep.collected import Collected, RecordFiles
 from vtab_harness.sweep.driving import driving
 from vtab_harness.sweep.journal import new_sweep
 from vtab_harness.sweep.order import longest_first
-from vtab_harness.sweep.plan import PlannedJob, make_jobs, plan
+from vtab_harness.sweep.plan import PlannedJob, own_jobs, plan
 from vtab_harness.sweep.rounds import until_done
 from vtab_harness.sweep.settings import SweepSettings
 from vtab_harness.sweep.store import Store
@@ -62,15 +62,11 @@ def run_sweep(
         StoppedError: The process was asked to leave; what it has done is kept.
         SweepCancelledError: Somebody asked the sweep to stop (`vtab sweep cancel`); a KeyboardInterrupt, too.
     """
-    tasks = settings.chosen_tasks()
     runner = settings.make_executor()
-    Store(settings.results).check_writable()
     settings = replace(settings, sweep=settings.sweep or new_sweep())
+    own, others = own_jobs(settings, runner)
+    Store(settings.results).check_writable()
     with driving(settings) as driver:
-        # An executor that is an object stays here; jobs travel.
-        travelling = replace(settings, executor="local", executor_set={})
-        all_jobs = make_jobs(settings.required_backbones(), tasks, travelling)
-        own = runner.share(all_jobs) if hasattr(runner, "share") else all_jobs
         planned = plan(own)
         driver.begin(planned)
         on_plan(planned)
@@ -95,5 +91,5 @@ def run_sweep(
         collected.passed_over,
         collected.specs,
         collected.elsewhere,
-        shared=len(all_jobs) - len(own),
+        shared=others,
     )

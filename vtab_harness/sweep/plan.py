@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from vtab_harness import registry
 from vtab_harness.api.errors import DataError
-from vtab_harness.api.executors import Job, Passed
+from vtab_harness.api.executors import Executor, Job, Passed
 from vtab_harness.api.identity import LabelsIdentity, protocol_name
 from vtab_harness.api.tasks import Task
 from vtab_harness.backbones.spec import parse, source_name
@@ -73,6 +73,23 @@ def make_jobs(backbones: Sequence[str], tasks: Sequence[Task], settings: SweepSe
         settings.learned.check(task.image_set)
         by_images.setdefault(f"{task.image_set.name} {task.image_set.version}", []).append(task.name)
     return [Job(spec, tuple(names), settings) for spec in dict.fromkeys(backbones) for names in by_images.values()]
+
+
+def own_jobs(settings: SweepSettings, executor: Executor) -> tuple[list[Job], int]:
+    """Returns the jobs of a sweep that are this process's, and the number of those that are other processes'.
+
+    Args:
+        settings: Of the sweep.
+        executor: That will run them.
+
+    Raises:
+        VtabError: As `make_jobs`, and where the executor cannot tell which are its own.
+    """
+    # An executor that is an object stays here; jobs travel.
+    travelling = replace(settings, executor="local", executor_set={})
+    jobs = make_jobs(settings.required_backbones(), settings.chosen_tasks(), travelling)
+    own = executor.share(jobs) if hasattr(executor, "share") else jobs
+    return own, len(jobs) - len(own)
 
 
 def plan(jobs: Sequence[Job], estimate_time: bool = False) -> list[PlannedJob]:

@@ -84,6 +84,10 @@ def test_dry_run_plans_and_writes_nothing(tmp_path: Path, small_backbone: str) -
     assert not list(tmp_path.iterdir())
     table = vtab("run", "--backbone", small_backbone, "--suite", "mini", "--dry-run", *places)
     assert "10 results to compute" in table.stdout
+    part = ["--executor", "shard", "--shard", "1/7"]
+    table = vtab("run", "--backbone", small_backbone, "--suite", "mini", "--dry-run", *part, *places)
+    assert "6 jobs are the part of other shards" in table.stdout
+    assert "10 results to compute" not in table.stdout
 
 
 def test_env_and_lists() -> None:

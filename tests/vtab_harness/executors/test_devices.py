@@ -263,28 +263,27 @@ def test_results_equal_those_of_the_local_executor(
 def test_a_worker_with_nothing_left_joins_the_search_of_another(
     tmp_path: Path, cache: Path, small_backbone: str
 ) -> None:
-    kept = []
-    for name, executor in (("one", None), ("two", devices("cpu", workers=2))):
-        settings = SweepSettings(
-            backbones=(small_backbone,),
-            protocol="finetune",
-            set={"steps": (300,), "lr": (0.1, 0.05, 0.01, 0.001), "batch_size": 16},
-            seeds=(0, 1),
-            results=tmp_path / name,
-            cache=cache,
-            device="cpu",
-        )
-        (planned,) = plan(make_jobs([small_backbone], [registry.tasks.get("mini_digits")], settings))
-        assert planned.job.workers == 4
-        settings.results.mkdir()
-        if executor is None:
-            assert run_job(planned.job).error is None
-        else:
-            # As a sweep does: what is left to another process is come back to.
-            arriving = until_done(
-                [planned.job], lambda todo: executor.run(todo, run_job_and_tell), settings.results, no_progress
-            )
-            assert [outcome.error for outcome in arriving if not outcome.busy] == [None]
-            assert len(list(settings.results.glob("done by *"))) == 2
-        kept.append({record.identity.seed: record.result() for _, record in Store(settings.results)})
-    assert kept[0] == kept[1]
+    settings = SweepSettings(
+        backbones=(small_backbone,),
+        protocol="finetune",
+        set={"steps": (300,), "lr": (0.1, 0.05, 0.01, 0.001), "batch_size": 16},
+        seeds=(0, 1),
+        results=tmp_path / "two",
+        cache=cache,
+        device="cpu",
+    )
+    (planned,) = plan(make_jobs([small_backbone], [registry.tasks.get("mini_digits")], settings))
+    assert planned.job.workers == 4
+    settings.results.mkdir()
+    executor = devices("cpu", workers=2)
+    # As a sweep does: what is left to another process is come back to.
+    arriving = until_done(
+        [planned.job], lambda todo: executor.run(todo, run_job_and_tell), settings.results, no_progress
+    )
+    assert [outcome.error for outcome in arriving if not outcome.busy] == [None]
+    assert len(list(settings.results.glob("done by *"))) == 2
+    alone = replace(planned.job, settings=replace(settings, results=tmp_path / "one"))
+    assert run_job(alone).error is None
+    found = [{path.name: record.result() for path, record in Store(tmp_path / name)} for name in ("one", "two")]
+    assert found[0] == found[1]
+    assert len(found[0]) == 2
