@@ -22,8 +22,10 @@ from leaderboards.statistics.seeds import Aggregation
 from vtab_harness import registry
 from vtab_harness.api.errors import StorageError
 from vtab_harness.api.tasks import GROUPS
+from vtab_harness.notebook.words import words_of_python
 
 
+@words_of_python()
 def build_board(
     frame: pd.DataFrame,
     suite: str | None = None,

@@ -17,8 +17,10 @@ from leaderboards.statistics.mcnemar import mcnemar_exact
 from leaderboards.statistics.paired import PairedTask, paired_hierarchical_bootstrap, task_estimate
 from leaderboards.statistics.power import smallest_detectable
 from vtab_harness.api.errors import OptionError, unknown_name
+from vtab_harness.notebook.words import words_of_python
 
 
+@words_of_python("confidence")
 def compare_backbones(
     a: str,
     b: str,

@@ -24,6 +24,7 @@ from leaderboards.records.runs import BackboneRuns, Run, Runs, in_words, read_ru
 from leaderboards.statistics.paired import PairedTask, suite_estimate, task_estimate
 from vtab_harness.api.errors import StorageError
 from vtab_harness.api.tasks import GROUPS
+from vtab_harness.notebook.words import words_of_python
 
 
 def gate(settings: GateSettings) -> GateReport:
@@ -38,6 +39,7 @@ def gate(settings: GateSettings) -> GateReport:
     return check(baseline, runs, settings.margin, settings.confidence, settings.per_task, policy)
 
 
+@words_of_python("margin", "confidence")
 def check_gate(
     frame: pd.DataFrame,
     baseline: str | Path,

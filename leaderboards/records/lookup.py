@@ -76,7 +76,7 @@ def choose_tasks(there: Sequence[str], suite: str | None) -> tuple[str | None, t
     whole = [choice for choice in meant if set(choice[1]) <= set(there)]
     of_none = set(there).difference(*(tasks for _, tasks in meant)) if meant else set()
     if len(whole) != 1 and (len(meant) > 1 or of_none):
-        names = ", ".join([name for name, _ in meant] + sorted(of_none))
-        raise OptionError(f"The results hold tasks of more than one suite: {names}.", "Choose one with --suite.")
+        kinds = [name for name, _ in meant] + ([f"no suite ({', '.join(sorted(of_none))})"] if of_none else [])
+        raise OptionError(f"The results hold tasks of {' and of '.join(kinds)}.", "Choose with --suite or --task.")
     chosen = whole or meant
     return chosen[0] if chosen else (None, tuple(there))

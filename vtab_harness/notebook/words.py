@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 
@@ -28,8 +28,12 @@ def _names() -> dict[str, str]:
     }
 
 
-def in_words_of_python(text: str) -> str:
+def in_words_of_python(text: str, more: Sequence[str] = ()) -> str:
     """Returns a message with arguments in place of options; options that no argument stands for stay.
+
+    Args:
+        text: The message.
+        more: Arguments besides those of `vtab_harness.evaluate`.
 
     Example:
         >>> in_words_of_python("--batch-size 0: must be 1 or more.")
@@ -41,28 +45,32 @@ def in_words_of_python(text: str) -> str:
     """
 
     def example(found: re.Match[str]) -> str:
-        return _GIVEN.sub(lambda m: _given(m[0], m[1], repr(m[2])), found[0])
+        return _GIVEN.sub(lambda m: _given(m[0], m[1], repr(m[2]), more), found[0])
 
     def plain(found: re.Match[str]) -> str:
-        return _given(found[0], found[1], found[2])
+        return _given(found[0], found[1], found[2], more)
 
     return _OPTION.sub(plain, _EXAMPLE.sub(example, text))
 
 
-def _given(whole: str, flag: str, value: str | None) -> str:
-    name = _names().get(flag)
+def _given(whole: str, flag: str, value: str | None, more: Sequence[str] = ()) -> str:
+    name = (_names() | {name.replace("_", "-"): name for name in more}).get(flag)
     if name is None:
         return whole
     return name if value is None else f"{name}={value}"
 
 
 @contextmanager
-def words_of_python() -> Iterator[None]:
-    """Inside, what a `VtabError` says is in the words of Python."""
+def words_of_python(*more: str) -> Iterator[None]:
+    """Inside, what a `VtabError` says is in the words of Python; also to be put over a function.
+
+    Args:
+        more: Arguments besides those of `vtab_harness.evaluate`.
+    """
     try:
         yield
     except VtabError as error:
-        error.message = in_words_of_python(error.message)
-        error.hint = None if error.hint is None else in_words_of_python(error.hint)
+        error.message = in_words_of_python(error.message, more)
+        error.hint = None if error.hint is None else in_words_of_python(error.hint, more)
         error.args = (error.message if error.hint is None else f"{error.message}\n{error.hint}",)
         raise

@@ -67,3 +67,12 @@ def test_evaluate_says_no_option_of_the_command_line(wrong: dict[str, object], t
         vtab_harness.evaluate("timm:test_resnet?pretrained=false&input_size=32", **options)
     assert "--" not in str(raised.value)
     assert next(iter(wrong)) in str(raised.value)
+
+
+def test_a_function_with_arguments_of_its_own() -> None:
+    @words_of_python("margin")
+    def check(margin: float) -> None:
+        raise OptionError(f"--margin {margin}: too large.", "See --suite, or --baseline.")
+
+    with pytest.raises(OptionError, match=r"^margin=9.5: too large\.\nSee suite, or --baseline\.$"):
+        check(9.5)
