@@ -49,7 +49,9 @@ def build_board(
 
     Example:
         >>> import leaderboards
-        >>> board = leaderboards.build_board(leaderboards.load("results"), suite="mini")  # doctest: +SKIP
+        >>> board = leaderboards.build_board(leaderboards.load("results"), suite="mini")
+        >>> sorted(row.name for row in board.backbones)
+        ['a', 'b']
     """
     check_frame(frame)
     usable, disputed, copies = settle(frame)

@@ -50,8 +50,10 @@ def compare_backbones(
 
     Example:
         >>> import leaderboards
-        >>> found = leaderboards.compare_backbones("a", "b", leaderboards.load("results"))  # doctest: +SKIP
-        >>> print(found.verdict)  # doctest: +SKIP
+        >>> frame = leaderboards.load("results")
+        >>> found = leaderboards.compare_backbones("a", "b", frame, tasks=["mini_count", "mini_distance"])
+        >>> print(found.verdict)  # doctest: +ELLIPSIS
+        memory:a is worse than memory:b by 1.77 points (A - B: 95 % interval -3.35 to -0.20) in the mean ...
     """
     return compare_named(a, b, runs_of(frame), protocol, suite, confidence, draws, seed, tasks)
 

@@ -1,6 +1,5 @@
 """The registry, with a plugin package that is really installed by pip."""
 
-import doctest
 import json
 import os
 import pickle
@@ -222,11 +221,6 @@ def test_another_process_knows_places_and_says_what_it_does_not_know() -> None:
         registry.suites.get("small")
     registry.tasks.unregister("stripes")
     registry.suites.unregister("small")
-
-
-def test_the_example_of_register_does_what_it_shows() -> None:
-    done = doctest.testmod(registry)
-    assert (done.failed, done.attempted) == (0, 9)
 
 
 def test_import_and_help_load_no_torch() -> None:

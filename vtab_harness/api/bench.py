@@ -18,7 +18,11 @@ Progress = Callable[[str, int, int], None]
 
 
 def no_progress(phase: str, done: int, total: int) -> None:
-    """Reports to nobody."""
+    """Reports to nobody.
+
+    Example:
+        >>> no_progress("features", 64, 800)
+    """
 
 
 class TrainingImages(Protocol):

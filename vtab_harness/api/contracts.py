@@ -13,6 +13,13 @@ def lacking(found: object, contract: type, later: tuple[str, ...] = ()) -> list[
         found: Any object, or a class whose instances are meant.
         contract: A `typing.Protocol`: its annotations are attributes, its public functions methods.
         later: Members that only instances have.
+
+    Example:
+        >>> from vtab_harness.api.executors import Executor
+        >>> class Half:
+        ...     summary = "runs nothing"
+        >>> lacking(Half(), Executor)
+        ['run()']
     """
     attributes = [name for name in getattr(contract, "__annotations__", {}) if not hasattr(found, name)]
     methods = [name for name, value in vars(contract).items() if isinstance(value, FunctionType) and name[0] != "_"]
@@ -21,6 +28,12 @@ def lacking(found: object, contract: type, later: tuple[str, ...] = ()) -> list[
 
 
 def is_settings(value: object) -> bool:
-    """Whether a value is an instance of a frozen dataclass, as the settings of protocols and pretrainers are."""
+    """Whether a value is an instance of a frozen dataclass, as the settings of protocols and pretrainers are.
+
+    Example:
+        >>> from vtab_harness.protocols.few import CentroidSettings
+        >>> is_settings(CentroidSettings()), is_settings({"k": 1})
+        (True, False)
+    """
     frozen = is_dataclass(value) and not isinstance(value, type)
     return frozen and bool(value.__dataclass_params__.frozen)  # type: ignore[attr-defined]

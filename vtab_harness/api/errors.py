@@ -63,14 +63,25 @@ class DeviceError(VtabError):
 
 
 def near_names(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
-    """Returns the known names closest to a mistyped one, best first."""
+    """Returns the known names closest to a mistyped one, best first.
+
+    Example:
+        >>> near_names("caltech", ["caltech101", "cifar100", "svhn"])
+        ['caltech101']
+    """
     pool = list(known)
     close = difflib.get_close_matches(name, pool, n=limit, cutoff=0.55)
     return close or [k for k in pool if name and name.lower() in k.lower()][:limit]
 
 
 def unknown_name(kind: str, name: str, known: list[str], where: str = "") -> UnknownNameError:
-    """Builds the error for a name nobody owns, with the nearest names."""
+    """Builds the error for a name nobody owns, with the nearest names.
+
+    Example:
+        >>> print(unknown_name("task", "caltech", ["caltech101", "svhn"]))
+        Unknown task 'caltech'.
+        Did you mean 'caltech101'?
+    """
     close = near_names(name, known)
     if close:
         hint = "Did you mean " + " or ".join(repr(c) for c in close) + "?"

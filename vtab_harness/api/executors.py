@@ -95,6 +95,10 @@ def outcome_of(job: Job, work: Callable[[Job], JobOutcome]) -> JobOutcome:
 
     Raises:
         KeyboardInterrupt: A person stops the sweep.
+
+    Example:
+        >>> outcome_of(Job("timm:resnet18", ("svhn",), None), lambda job: 1 / 0).error
+        'ZeroDivisionError: division by zero'
     """
     try:
         return work(job)

@@ -227,7 +227,13 @@ class Identity:
 
 
 def protocol_name(protocol: ProtocolIdentity, labels: LabelsIdentity) -> str:
-    """Returns the name under which results of a protocol may share a table; see `Identity.protocol_name`."""
+    """Returns the name under which results of a protocol may share a table; see `Identity.protocol_name`.
+
+    Example:
+        >>> few = ProtocolIdentity("few", 1, {}, {})
+        >>> protocol_name(few, LabelsIdentity()), protocol_name(few, LabelsIdentity("5-shot"))
+        ('few-v1', 'few-v1-5-shot')
+    """
     plain = f"{protocol.name}-v{protocol.version}"
     changed = f"{plain}-modified-{_digest(protocol.changed)[:8]}" if protocol.changed else plain
     own = LabelsIdentity()
@@ -244,6 +250,13 @@ def features_key(backbone: BackboneIdentity, numerics: Numerics, pixels: str) ->
         backbone: Which.
         numerics: Of the forward pass.
         pixels: sha256 over the images in order.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from vtab_harness.sweep.store import read_record
+        >>> identity = read_record(next(Path("results").rglob("seed*.json"))).identity
+        >>> len(features_key(identity.backbone, identity.numerics, pixels="0" * 64))
+        64
     """
     return _digest([backbone, numerics.precision, numerics.tf32, numerics.code, pixels])
 
@@ -253,6 +266,10 @@ def plain_json(value: Any) -> Any:
 
     Raises:
         TypeError: It holds something that JSON cannot.
+
+    Example:
+        >>> plain_json({"rates": (0.1, 0.01)})
+        {'rates': [0.1, 0.01]}
     """
     return json.loads(json.dumps(msgspec.to_builtins(value), allow_nan=False))
 

@@ -46,7 +46,12 @@ class Trial:
 
 
 def trial_key(settings: Mapping[str, Any]) -> str:
-    """Returns the canonical form of a trial's settings, by which it is found again."""
+    """Returns the canonical form of a trial's settings, by which it is found again.
+
+    Example:
+        >>> trial_key({"steps": 500, "lr": 0.1})
+        '{"lr": 0.1, "steps": 500}'
+    """
     return json.dumps(dict(settings), sort_keys=True)
 
 

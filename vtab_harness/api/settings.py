@@ -45,6 +45,13 @@ def option(
         metavar: What help shows in the place of a value.
         positional: Whether the command line takes it without a flag.
         hidden: Whether help leaves it out, because programs give it and people do not.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Trees(Settings):
+        ...     count: int = option(10, "How many trees.", "--trees", least=1)
+        >>> Trees(count="20")
+        Trees(count=20)
     """
     metadata: dict[str, Any] = {HELP: sentence, FLAGS: flags, LEAST: least, MOST: most}
     metadata |= {METAVAR: metavar, POSITIONAL: positional, HIDDEN: hidden}
@@ -54,23 +61,59 @@ def option(
 
 
 def argument(sentence: str, metavar: str | None = None, default: Any = REQUIRED) -> Any:
-    """Declares an option that the command line takes without a flag."""
+    """Declares an option that the command line takes without a flag.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Plant(Settings):
+        ...     kind: str = argument("Of tree.")
+        >>> Plant("oak")
+        Plant(kind='oak')
+    """
     return option(default, sentence, metavar=metavar, positional=True)
 
 
 def required(f: Field[Any]) -> bool:
-    """Returns whether an option has to be given."""
+    """Returns whether an option has to be given.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Plant(Settings):
+        ...     kind: str = argument("Of tree.")
+        >>> [required(field) for field in options_of(Plant)]
+        [True]
+    """
     return f.default is MISSING and f.default_factory is MISSING
 
 
 def options_of(settings: type[Any]) -> list[Field[Any]]:
-    """Returns the fields of a dataclass that are options: its own in order, then those that it inherits."""
+    """Returns the fields of a dataclass that are options: its own in order, then those that it inherits.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Plant(Settings):
+        ...     kind: str = argument("Of tree.")
+        ...     count: int = option(1, "How many.")
+        >>> [field.name for field in options_of(Plant)]
+        ['kind', 'count']
+    """
     own = inspect.get_annotations(settings)
     return sorted((f for f in fields(settings) if HELP in f.metadata), key=lambda f: f.name not in own)
 
 
 def part_of(settings: Any, smaller: type[Part]) -> Part:
-    """Returns the options that a class shares with settings of a larger one."""
+    """Returns the options that a class shares with settings of a larger one.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Plant(Settings):
+        ...     kind: str = argument("Of tree.")
+        >>> @dataclass(frozen=True)
+        ... class Garden(Plant):
+        ...     fence: bool = option(False, "Whether there is one.")
+        >>> part_of(Garden("oak", fence=True), Plant)
+        Plant(kind='oak')
+    """
     return smaller(**{f.name: getattr(settings, f.name) for f in options_of(smaller)})
 
 

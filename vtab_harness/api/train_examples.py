@@ -106,13 +106,22 @@ def shares(total: int) -> tuple[int, int]:
     """Splits a number of labels, 2 or more, as VTAB-1k does: four fifths to train on, the rest, at least 1, to choose.
 
     Four fifths of a whole number never end in one half, so that rounding needs no rule for it.
+
+    Example:
+        >>> shares(1000), shares(2)
+        ((800, 200), (1, 1))
     """
     train = min(max((8 * total + 5) // 10, 1), total - 1)
     return train, total - train
 
 
 def most(train: int, validation: int) -> int:
-    """Returns the largest number whose `shares` are within both."""
+    """Returns the largest number whose `shares` are within both.
+
+    Example:
+        >>> most(train=4_000, validation=500)
+        2502
+    """
     # Both shares grow with the number.
     low, high = 1, train + validation
     while low < high:

@@ -32,6 +32,10 @@ def parse_overrides(texts: list[str], option: str = "--set") -> dict[str, str]:
 
     Raises:
         OptionError: One has no ``=``, or a key comes twice.
+
+    Example:
+        >>> parse_overrides(["steps=200", "lr=0.1,0.01"])
+        {'steps': '200', 'lr': '0.1,0.01'}
     """
     overrides: dict[str, str] = {}
     for text in texts:
@@ -54,6 +58,11 @@ def apply_overrides(settings: T, overrides: Mapping[str, Any], what: str) -> T:
 
     Raises:
         OptionError: There is no such setting, or its value cannot be used.
+
+    Example:
+        >>> from vtab_harness.protocols.knn import NeighbourSettings
+        >>> apply_overrides(NeighbourSettings(), {"k": "5,20"}, "protocol 'knn'").k
+        (5, 20)
     """
     hints = typing.get_type_hints(type(settings))
     known = [f.name for f in fields(settings)]  # type: ignore[arg-type]
@@ -75,6 +84,16 @@ def read_fields(settings: Any) -> None:
 
     Raises:
         OptionError: A value cannot be used; names the option.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> @dataclass(frozen=True)
+        ... class Search:
+        ...     lr: tuple[float, ...] = ()
+        >>> search = Search(lr="0.1,0.01")
+        >>> read_fields(search)
+        >>> search
+        Search(lr=(0.1, 0.01))
     """
     hints = _hints(cast("Hashable", type(settings)))
     for f in fields(settings):
@@ -87,7 +106,12 @@ def read_fields(settings: Any) -> None:
 
 
 def flag(name: str) -> str:
-    """Returns what an option is called on the command line, and in messages."""
+    """Returns what an option is called on the command line, and in messages.
+
+    Example:
+        >>> flag("train_examples")
+        '--train-examples'
+    """
     return f"--{name.replace('_', '-')}"
 
 
@@ -107,6 +131,10 @@ def read_value(what: str, value: Any, wanted: Any) -> Any:
 
     Raises:
         OptionError: It is not of that type, or far out of range.
+
+    Example:
+        >>> read_value("lr", "0.1,0.01", tuple[float, ...])
+        (0.1, 0.01)
     """
     origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
     if origin is tuple:

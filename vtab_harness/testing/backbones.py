@@ -58,6 +58,11 @@ def check_backbone_source(
 
     Raises:
         ContractError: A clause does not hold.
+
+    Example:
+        >>> from vtab_harness import registry
+        >>> from vtab_harness.testing import check_backbone_source
+        >>> check_backbone_source(registry.backbones.get("timm"), "timm:test_resnet?pretrained=false")
     """
     what = f"The backbone source of {spec!r}"
     with time_limit(timeout, f"The check of {what}"):

@@ -16,7 +16,17 @@ from vtab_harness.api.values import apply_overrides, parse_overrides
 
 
 class ContractError(AssertionError):
-    """A clause of a contract does not hold; says which one, and how to mend it."""
+    """A clause of a contract does not hold; says which one, and how to mend it.
+
+    Example:
+        >>> from vtab_harness.testing import check_executor
+        >>> try:
+        ...     check_executor(dict)
+        ... except ContractError as error:
+        ...     print(error)
+        The executor dict has no summary, run().
+        See vtab_harness.api.executors.Executor.
+    """
 
 
 class _Expired(BaseException):

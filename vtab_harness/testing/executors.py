@@ -45,6 +45,11 @@ def check_executor(make_executor: Callable[[], Executor], *, timeout: float | No
 
     Raises:
         ContractError: A clause does not hold.
+
+    Example:
+        >>> from vtab_harness.executors.local import Local
+        >>> from vtab_harness.testing import check_executor
+        >>> check_executor(Local)
     """
     with time_limit(timeout, "The check of the executor"):
         with working("The executor: making it", "It is called without arguments."):

@@ -46,6 +46,12 @@ def check_pretrainer(
 
     Raises:
         ContractError: A clause does not hold.
+
+    Example:
+        >>> from vtab_harness.testing import check_pretrainer
+        >>> from vtab_plugin_example.pretrainers import NO_TRAINING, NoTrainingSettings
+        >>> one, other = NoTrainingSettings(seed=1), NoTrainingSettings(seed=2)
+        >>> check_pretrainer(NO_TRAINING, one, Path("data"), Path("runs"), other_settings=other)
     """
     what = f"The pretrainer {type(pretrainer).__name__}"
     with time_limit(timeout, f"The check of {what}"):

@@ -63,6 +63,11 @@ def check_protocol(
 
     Raises:
         ContractError: A clause does not hold.
+
+    Example:
+        >>> from vtab_harness.protocols.few import NearestCentroid
+        >>> from vtab_harness.testing import check_protocol
+        >>> check_protocol(NearestCentroid)
     """
     with time_limit(timeout, "The check of the protocol"), own_random_numbers():
         solver = Solver(protocol, settings)

@@ -55,6 +55,11 @@ def check_task(
 
     Raises:
         ContractError: A clause does not hold.
+
+    Example:
+        >>> from vtab_harness import registry
+        >>> from vtab_harness.testing import check_task
+        >>> check_task(registry.tasks.get("mini_terrain"), images=2)
     """
     expect(isinstance(task, Task), f"{task!r} is no task.", "Make it a vtab_harness.api.tasks.Task.")
     with time_limit(timeout, f"The check of the task {task.name!r}"):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
-
-from vtab_harness.api import protocols
 from vtab_harness.api.protocols import Trial, TrialLog, trial_key
 
 GRID = [{"k": 1}, {"k": 2}, {"k": 3}]
@@ -24,9 +21,3 @@ def test_trials_that_run_together_run_once_where_one_is_missing() -> None:
     assert [trial.settings for trial in kept] == [GRID[0], GRID[2]]
     assert log.run_all(GRID, trials) == [Trial(GRID[0]), marked, Trial(GRID[2])]
     assert len(runs) == 1
-
-
-def test_the_examples_of_the_docstrings() -> None:
-    done = doctest.testmod(protocols)
-    assert done.attempted > 0
-    assert done.failed == 0

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import doctest
-
 import pytest
 import torch
 from torch import Tensor, nn
 
-from vtab_harness.api import backbones as api
 from vtab_harness.api.backbones import BLOCKS, POOLED, TOKENS, Backbone
 from vtab_harness.api.errors import OptionError
 from vtab_harness.backbones.outputs import giving
@@ -106,8 +103,3 @@ def test_a_module_whose_tokens_fail_says_how(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(pooled.module.model, "forward_intermediates", broken)
     with pytest.raises(OptionError, match="RuntimeError: shapes differ"):
         giving(pooled, BLOCKS)
-
-
-def test_the_example_of_the_docstring() -> None:
-    assert doctest.testmod(api).attempted > 0
-    assert doctest.testmod(api).failed == 0

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import doctest
-
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vtab_harness.engine import attentive
 from vtab_harness.engine.attentive import Probes, Recipe, attention_heads, train_probes
 
 
@@ -108,8 +105,3 @@ def test_the_rate_rises_and_falls_to_nothing() -> None:
     assert shares[10] == pytest.approx(1.0)
     assert sorted(shares[10:], reverse=True) == shares[10:]
     assert 0 < shares[-1] < 1e-3
-
-
-def test_the_examples_of_the_docstrings() -> None:
-    assert doctest.testmod(attentive).attempted > 0
-    assert doctest.testmod(attentive).failed == 0

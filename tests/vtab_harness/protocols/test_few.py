@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ from sklearn.neighbors import NearestCentroid as Reference
 from sklearn.preprocessing import normalize
 
 from vtab_harness.api.protocols import AllTrialsDivergedError, Examples, FitDivergedError, Trial, TrialLog
-from vtab_harness.protocols import few
 from vtab_harness.protocols.few import NearestCentroid, class_means
 
 BENCH: Any = None
@@ -72,8 +70,3 @@ def test_non_finite_features_diverge() -> None:
         NearestCentroid().search(BENCH, train, broken, 3, TrialLog())
     with pytest.raises(FitDivergedError):
         NearestCentroid().fit(BENCH, Trial({}), broken, 3, 0)
-
-
-def test_the_example_of_the_docstring() -> None:
-    assert doctest.testmod(few).attempted > 0
-    assert doctest.testmod(few).failed == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ from sklearn.preprocessing import StandardScaler
 from vtab_harness.api.backbones import BLOCKS, Part
 from vtab_harness.api.errors import OptionError
 from vtab_harness.api.protocols import AllTrialsDivergedError, Examples, TrialLog
-from vtab_harness.protocols import layers
 from vtab_harness.protocols.layers import Layers, LayersSettings
 from vtab_harness.testing.problems import draw, workbench
 
@@ -82,8 +80,3 @@ def test_non_finite_features_diverge() -> None:
 def test_impossible_settings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(OptionError):
         LayersSettings(**wrong)
-
-
-def test_the_example_of_the_docstring() -> None:
-    assert doctest.testmod(layers).attempted > 0
-    assert doctest.testmod(layers).failed == 0
