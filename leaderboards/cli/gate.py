@@ -31,7 +31,9 @@ def gate(
         _update(settings, UpdateSettings(**given_with_update))
         return
     if given_with_update:
-        raise OptionError("--protocol, --suite and --variant go with --update: the baseline says which they are.")
+        raise OptionError(
+            "--protocol, --suite, --task and --variant go with --update: the baseline says which they are."
+        )
     report = check.gate(settings)
     for line in reports.as_lines(report):
         typer.echo(line)
@@ -44,17 +46,22 @@ def gate(
 
 def _update(settings: GateSettings, asked: UpdateSettings) -> None:
     from leaderboards.gate.baseline import make_baseline, write_baseline
-    from leaderboards.records.lookup import choose_protocol, choose_tasks
+    from leaderboards.records.lookup import choose_protocol, choose_tasks, named_tasks
     from leaderboards.records.runs import read_runs
 
     path = settings.baseline
     found = read_runs(settings.results, asked.variant)
     identity = choose_protocol(list(found), asked.protocol, "The results were measured")
     backbones = list(found[identity].values())
-    name, tasks = choose_tasks(list(dict.fromkeys(task for b in backbones for task in b.tasks)), asked.suite)
-    if name is None:
-        # No suite says which tasks there should be; one whose records cannot be used is no reason for a smaller gate.
-        tasks = tuple(dict.fromkeys(task for b in backbones for task in b.all_tasks))
+    # One whose records cannot be used is no reason for a smaller gate.
+    there = list(dict.fromkeys(task for b in backbones for task in b.all_tasks))
+    if asked.tasks:
+        name, tasks = None, named_tasks(asked.tasks, asked.suite, there, " in these results")
+    else:
+        name, tasks = choose_tasks(list(dict.fromkeys(task for b in backbones for task in b.tasks)), asked.suite)
+        if name is None:
+            # No suite says which tasks there should be.
+            tasks = tuple(there)
     size = write_baseline(path, make_baseline(identity, name, tasks, backbones))
     of_suite = f" of {name}" if name else ""
     what = f"{len(backbones)} backbone{'s' * (len(backbones) != 1)}, {len(tasks)} tasks{of_suite}"

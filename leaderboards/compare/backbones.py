@@ -10,13 +10,13 @@ import pandas as pd
 from leaderboards.compare.comparison import Comparison, SuiteComparison, TaskComparison
 from leaderboards.compare.pairing import Pair, pair
 from leaderboards.compare.verdict import POWER, notes, shown, verdict
-from leaderboards.records.lookup import choose_protocol, choose_tasks, find_backbone
+from leaderboards.records.lookup import choose_protocol, choose_tasks, find_backbone, named_tasks
 from leaderboards.records.runs import BackboneRuns, Runs, runs_of
 from leaderboards.statistics.holm import holm
 from leaderboards.statistics.mcnemar import mcnemar_exact
 from leaderboards.statistics.paired import PairedTask, paired_hierarchical_bootstrap, task_estimate
 from leaderboards.statistics.power import smallest_detectable
-from vtab_harness.api.errors import OptionError, unknown_name
+from vtab_harness.api.errors import OptionError
 from vtab_harness.notebook.words import words_of_python
 
 
@@ -83,12 +83,8 @@ def compare_named(
     one, other = (runs[chosen][side.key] for side in sides)
     there = [task for task in one.all_tasks if task in other.all_tasks]
     if tasks:
-        if suite is not None:
-            raise OptionError("--task and --suite: give one of them.", "A suite is a list of tasks.")
-        for task in tasks:
-            if task not in there:
-                raise unknown_name("task", task, there, " that both have results for")
-        return compare(one, other, chosen, None, list(dict.fromkeys(tasks)), confidence, draws, seed)
+        named = named_tasks(tasks, suite, there, " that both have results for")
+        return compare(one, other, chosen, None, named, confidence, draws, seed)
     name, found = choose_tasks([task for task in one.tasks if task in other.tasks], suite)
     # Where no suite says which tasks there should be, those whose records cannot be used are named.
     return compare(one, other, chosen, name, found if name else there, confidence, draws, seed)

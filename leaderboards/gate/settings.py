@@ -27,4 +27,5 @@ class UpdateSettings(Settings):
 
     protocol: str | None = option(None, "With --update, where there are several.", "--protocol", "-p")
     suite: str | None = option(None, "With --update, where there are tasks of several.")
+    tasks: Sequence[str] = option((), "With --update: these tasks, in place of a suite.", "--task", "--tasks")
     variant: str | None = option(None, "With --update, where there are several of the data.")

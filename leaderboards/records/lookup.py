@@ -63,6 +63,27 @@ def _inner_name(spec: str) -> str:
     return spec.partition("?")[0].partition(":")[2]
 
 
+def named_tasks(tasks: Sequence[str], suite: str | None, there: Sequence[str], where: str) -> tuple[str, ...]:
+    """Returns tasks that were named one by one, in place of a suite.
+
+    Args:
+        tasks: Names.
+        suite: What was given as one.
+        there: Tasks that have results.
+        where: What follows a name that is not among them, in a message.
+
+    Raises:
+        OptionError: A suite is given as well.
+        UnknownNameError: A task has no results.
+    """
+    if suite is not None:
+        raise OptionError("--task and --suite: give one of them.", "A suite is a list of tasks.")
+    for task in tasks:
+        if task not in there:
+            raise unknown_name("task", task, list(there), where)
+    return tuple(dict.fromkeys(tasks))
+
+
 def choose_tasks(there: Sequence[str], suite: str | None) -> tuple[str | None, tuple[str, ...]]:
     """Returns the suite that is meant and its tasks; (None, `there`) where they belong to no suite.
 

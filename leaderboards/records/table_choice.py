@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from leaderboards.records.lookup import choose_protocol
+from leaderboards.records.lookup import choose_protocol, named_tasks
 from vtab_harness import registry
-from vtab_harness.api.errors import OptionError, near_names, unknown_name
+from vtab_harness.api.errors import OptionError, near_names
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,7 @@ def choose(
     known = {name: found.tasks for name, found in registry.suites.items()}
     there = [str(task) for task in frame["task"].drop_duplicates()]
     if tasks:
-        if suite is not None:
-            raise OptionError("--task and --suite: give one of them.", "A suite is a list of tasks.")
-        for task in tasks:
-            if task not in there:
-                raise unknown_name("task", task, there, " in these results")
-        known = {NO_SUITE: tuple(dict.fromkeys(tasks))}
+        known = {NO_SUITE: named_tasks(tasks, suite, there, " in these results")}
     elif of_none := [task for task in there if not any(task in listed for listed in known.values())]:
         known[NO_SUITE] = tuple(of_none)
     for name, listed in known.items():

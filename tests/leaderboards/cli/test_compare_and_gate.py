@@ -133,3 +133,18 @@ def test_registering_the_commands_imports_nothing_heavy() -> None:
     code = "import leaderboards.cli.compare, leaderboards.cli.gate, sys; print({'numpy', 'torch'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
+
+
+def test_a_gate_of_the_tasks_that_one_has(tmp_path: Path) -> None:
+    write_records(
+        tmp_path / "results", ["timm:a"], ["mini_digits", "mini_count", "caltech101"], accuracies=[0.7], examples=500
+    )
+    baseline = tmp_path / "baseline"
+    chosen = ["--task", "mini_count", "--task", "caltech101"]
+    updated = vtab("gate", tmp_path / "results", "--baseline", baseline, "--update", *chosen)
+    assert "1 backbone, 2 tasks, linear-v1, " in updated.stdout
+    assert vtab("gate", tmp_path / "results", "--baseline", baseline).exit_code == 0
+    with pytest.raises(UnknownNameError, match="in these results"):
+        vtab("gate", tmp_path / "results", "--baseline", baseline, "--update", "--task", "svhn")
+    with pytest.raises(OptionError, match="give one of them"):
+        vtab("gate", tmp_path / "results", "--baseline", baseline, "--update", "--suite", "mini", *chosen)
