@@ -335,7 +335,7 @@ def register(kind: str, name: str, found: object) -> None:
         UnknownNameError: There is no such kind.
         PluginError: The name is taken, or the object is not of this kind.
 
-    Example:
+    Examples:
         >>> import vtab_harness
         >>> from vtab_harness.api.tasks import Suite
         >>> digits = Suite("digits", "1", ("mini_digits", "svhn"), "Handwritten and photographed digits.")
@@ -357,7 +357,7 @@ def unregister(kind: str, name: str) -> None:
         UnknownNameError: There is no such kind or name.
         PluginError: The name belongs to an installed distribution.
 
-    Example:
+    Examples:
         >>> import vtab_harness
         >>> vtab_harness.register("tasks", "moths", "my_package.moths:TASK")
         >>> vtab_harness.unregister("tasks", "moths")

@@ -47,7 +47,7 @@ def build_board(
     Raises:
         OptionError: It is no frame of records, or none of them fits.
 
-    Example:
+    Examples:
         >>> import leaderboards
         >>> board = leaderboards.build_board(leaderboards.load("results"), suite="mini")
         >>> sorted(row.name for row in board.backbones)

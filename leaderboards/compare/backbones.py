@@ -48,7 +48,7 @@ def compare_backbones(
     Raises:
         OptionError: A name means none or several, or they were not measured alike; says what there is.
 
-    Example:
+    Examples:
         >>> import leaderboards
         >>> frame = leaderboards.load("results")
         >>> found = leaderboards.compare_backbones("a", "b", frame, tasks=["mini_count", "mini_distance"])

@@ -58,7 +58,7 @@ def check_gate(
         per_task: Test each task instead of the mean over all tasks.
         policy: A TOML file with rules, or what `leaderboards.gate.policy.read_policy` gives, in place of these three.
 
-    Example:
+    Examples:
         >>> import leaderboards
         >>> report = leaderboards.check_gate(leaderboards.load("results"), "baseline.safetensors")
         >>> report.exit_code

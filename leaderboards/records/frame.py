@@ -143,7 +143,7 @@ def load(*results: str | Path, verify: bool = True) -> pd.DataFrame:
     Raises:
         StorageError: A folder is missing, or holds no record that can be used.
 
-    Example:
+    Examples:
         >>> import leaderboards
         >>> frame = leaderboards.load("results")
         >>> frame.pivot_table("accuracy", "backbone", "task", observed=True).shape

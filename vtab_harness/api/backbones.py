@@ -27,7 +27,7 @@ class Transform:
         std: Per channel, on the 0..1 scale.
         resize: One of `RESIZE_RULES`; ``legacy-bilinear`` is the official VTAB one.
 
-    Example:
+    Examples:
         >>> from vtab_harness import Transform
         >>> imagenet = Transform(input_size=(224, 224), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
         >>> imagenet.resize
@@ -70,7 +70,7 @@ class Part:
     def columns(self) -> slice:
         """Which columns.
 
-        Example:
+        Examples:
             >>> Part("block-1.patches", start=384, shape=(384,)).columns
             slice(384, 768, None)
         """

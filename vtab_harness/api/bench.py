@@ -20,7 +20,7 @@ Progress = Callable[[str, int, int], None]
 def no_progress(phase: str, done: int, total: int) -> None:
     """Reports to nobody.
 
-    Example:
+    Examples:
         >>> no_progress("features", 64, 800)
     """
 

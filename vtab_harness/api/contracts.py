@@ -14,7 +14,7 @@ def lacking(found: object, contract: type, later: tuple[str, ...] = ()) -> list[
         contract: A `typing.Protocol`: its annotations are attributes, its public functions methods.
         later: Members that only instances have.
 
-    Example:
+    Examples:
         >>> from vtab_harness.api.executors import Executor
         >>> class Half:
         ...     summary = "runs nothing"
@@ -30,7 +30,7 @@ def lacking(found: object, contract: type, later: tuple[str, ...] = ()) -> list[
 def is_settings(value: object) -> bool:
     """Whether a value is an instance of a frozen dataclass, as the settings of protocols and pretrainers are.
 
-    Example:
+    Examples:
         >>> from vtab_harness.protocols.few import CentroidSettings
         >>> is_settings(CentroidSettings()), is_settings({"k": 1})
         (True, False)

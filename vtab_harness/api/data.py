@@ -31,7 +31,7 @@ def check_folder_name(what: str, name: object) -> None:
     Raises:
         PluginError: It is empty, longer than 100 characters, or has other characters than letters, digits, ``._-``.
 
-    Example:
+    Examples:
         >>> check_folder_name("The name of the image set", "moths-2024")
     """
     if not isinstance(name, str) or not _FOLDER_NAME.fullmatch(name):
@@ -73,7 +73,7 @@ def vtab_splits(train: Slice, val: Slice, test: Slice) -> dict[str, tuple[Slice,
         val: All validation examples; the first 200 of them, or as many as there are, are ``val200``.
         test: The test examples.
 
-    Example:
+    Examples:
         >>> splits = vtab_splits(Slice("train", 0, 4_500), Slice("train", 4_500, 5_000), Slice("test", 0, 1_000))
         >>> splits["train800"], splits["val200"]
         ((Slice(split='train', start=0, stop=800),), (Slice(split='train', start=4500, stop=4700),))

@@ -65,7 +65,7 @@ class DeviceError(VtabError):
 def near_names(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
     """Returns the known names closest to a mistyped one, best first.
 
-    Example:
+    Examples:
         >>> near_names("caltech", ["caltech101", "cifar100", "svhn"])
         ['caltech101']
     """
@@ -77,7 +77,7 @@ def near_names(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
 def unknown_name(kind: str, name: str, known: list[str], where: str = "") -> UnknownNameError:
     """Builds the error for a name nobody owns, with the nearest names.
 
-    Example:
+    Examples:
         >>> print(unknown_name("task", "caltech", ["caltech101", "svhn"]))
         Unknown task 'caltech'.
         Did you mean 'caltech101'?

@@ -96,7 +96,7 @@ def outcome_of(job: Job, work: Callable[[Job], JobOutcome]) -> JobOutcome:
     Raises:
         KeyboardInterrupt: A person stops the sweep.
 
-    Example:
+    Examples:
         >>> outcome_of(Job("timm:resnet18", ("svhn",), None), lambda job: 1 / 0).error
         'ZeroDivisionError: division by zero'
     """

@@ -135,7 +135,7 @@ class Identity:
         numerics: Number format and what else of the arithmetic changes the result.
         seed: Of the final training.
 
-    Example:
+    Examples:
         >>> from vtab_harness.api.backbones import BackboneIdentity, Transform
         >>> from vtab_harness.api.identity import *
         >>> prints = SplitIdentity(keys="1f", labels="2e", pixels="3d")
@@ -229,7 +229,7 @@ class Identity:
 def protocol_name(protocol: ProtocolIdentity, labels: LabelsIdentity) -> str:
     """Returns the name under which results of a protocol may share a table; see `Identity.protocol_name`.
 
-    Example:
+    Examples:
         >>> few = ProtocolIdentity("few", 1, {}, {})
         >>> protocol_name(few, LabelsIdentity()), protocol_name(few, LabelsIdentity("5-shot"))
         ('few-v1', 'few-v1-5-shot')
@@ -251,7 +251,7 @@ def features_key(backbone: BackboneIdentity, numerics: Numerics, pixels: str) ->
         numerics: Of the forward pass.
         pixels: sha256 over the images in order.
 
-    Example:
+    Examples:
         >>> from pathlib import Path
         >>> from vtab_harness.sweep.store import read_record
         >>> identity = read_record(next(Path("results").rglob("seed*.json"))).identity
@@ -267,7 +267,7 @@ def plain_json(value: Any) -> Any:
     Raises:
         TypeError: It holds something that JSON cannot.
 
-    Example:
+    Examples:
         >>> plain_json({"rates": (0.1, 0.01)})
         {'rates': [0.1, 0.01]}
     """

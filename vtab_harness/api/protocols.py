@@ -48,7 +48,7 @@ class Trial:
 def trial_key(settings: Mapping[str, Any]) -> str:
     """Returns the canonical form of a trial's settings, by which it is found again.
 
-    Example:
+    Examples:
         >>> trial_key({"steps": 500, "lr": 0.1})
         '{"lr": 0.1, "steps": 500}'
     """
@@ -185,7 +185,7 @@ class TrialLog:
             grid: Settings of each trial.
             trials: Runs all of them, and gives them in the order of the grid.
 
-        Example:
+        Examples:
             >>> log = TrialLog()
             >>> log.run_all([{"k": 1}, {"k": 2}], lambda: [Trial({"k": 1}), Trial({"k": 2})])[1].settings
             {'k': 2}

@@ -298,7 +298,7 @@ def parse_head(data: bytes) -> RecordHead:
     Raises:
         ValueError: It is not a record of this schema; the message says why.
 
-    Example:
+    Examples:
         >>> from pathlib import Path
         >>> parse_head(next(Path("results").rglob("seed*.json")).read_bytes()).identity.protocol.name
         'knn'

@@ -46,7 +46,7 @@ def option(
         positional: Whether the command line takes it without a flag.
         hidden: Whether help leaves it out, because programs give it and people do not.
 
-    Example:
+    Examples:
         >>> @dataclass(frozen=True)
         ... class Trees(Settings):
         ...     count: int = option(10, "How many trees.", "--trees", least=1)
@@ -63,7 +63,7 @@ def option(
 def argument(sentence: str, metavar: str | None = None, default: Any = REQUIRED) -> Any:
     """Declares an option that the command line takes without a flag.
 
-    Example:
+    Examples:
         >>> @dataclass(frozen=True)
         ... class Plant(Settings):
         ...     kind: str = argument("Of tree.")
@@ -76,7 +76,7 @@ def argument(sentence: str, metavar: str | None = None, default: Any = REQUIRED)
 def required(f: Field[Any]) -> bool:
     """Returns whether an option has to be given.
 
-    Example:
+    Examples:
         >>> @dataclass(frozen=True)
         ... class Plant(Settings):
         ...     kind: str = argument("Of tree.")
@@ -89,7 +89,7 @@ def required(f: Field[Any]) -> bool:
 def options_of(settings: type[Any]) -> list[Field[Any]]:
     """Returns the fields of a dataclass that are options: its own in order, then those that it inherits.
 
-    Example:
+    Examples:
         >>> @dataclass(frozen=True)
         ... class Plant(Settings):
         ...     kind: str = argument("Of tree.")
@@ -104,7 +104,7 @@ def options_of(settings: type[Any]) -> list[Field[Any]]:
 def part_of(settings: Any, smaller: type[Part]) -> Part:
     """Returns the options that a class shares with settings of a larger one.
 
-    Example:
+    Examples:
         >>> @dataclass(frozen=True)
         ... class Plant(Settings):
         ...     kind: str = argument("Of tree.")

@@ -107,7 +107,7 @@ def shares(total: int) -> tuple[int, int]:
 
     Four fifths of a whole number never end in one half, so that rounding needs no rule for it.
 
-    Example:
+    Examples:
         >>> shares(1000), shares(2)
         ((800, 200), (1, 1))
     """
@@ -118,7 +118,7 @@ def shares(total: int) -> tuple[int, int]:
 def most(train: int, validation: int) -> int:
     """Returns the largest number whose `shares` are within both.
 
-    Example:
+    Examples:
         >>> most(train=4_000, validation=500)
         2502
     """

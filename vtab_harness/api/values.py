@@ -33,7 +33,7 @@ def parse_overrides(texts: list[str], option: str = "--set") -> dict[str, str]:
     Raises:
         OptionError: One has no ``=``, or a key comes twice.
 
-    Example:
+    Examples:
         >>> parse_overrides(["steps=200", "lr=0.1,0.01"])
         {'steps': '200', 'lr': '0.1,0.01'}
     """
@@ -59,7 +59,7 @@ def apply_overrides(settings: T, overrides: Mapping[str, Any], what: str) -> T:
     Raises:
         OptionError: There is no such setting, or its value cannot be used.
 
-    Example:
+    Examples:
         >>> from vtab_harness.protocols.knn import NeighbourSettings
         >>> apply_overrides(NeighbourSettings(), {"k": "5,20"}, "protocol 'knn'").k
         (5, 20)
@@ -85,7 +85,7 @@ def read_fields(settings: Any) -> None:
     Raises:
         OptionError: A value cannot be used; names the option.
 
-    Example:
+    Examples:
         >>> from dataclasses import dataclass
         >>> @dataclass(frozen=True)
         ... class Search:
@@ -108,7 +108,7 @@ def read_fields(settings: Any) -> None:
 def flag(name: str) -> str:
     """Returns what an option is called on the command line, and in messages.
 
-    Example:
+    Examples:
         >>> flag("train_examples")
         '--train-examples'
     """
@@ -132,7 +132,7 @@ def read_value(what: str, value: Any, wanted: Any) -> Any:
     Raises:
         OptionError: It is not of that type, or far out of range.
 
-    Example:
+    Examples:
         >>> read_value("lr", "0.1,0.01", tuple[float, ...])
         (0.1, 0.01)
     """

@@ -33,7 +33,7 @@ BETAS, EPSILON = (0.9, 0.999), 1e-8
 def attention_heads(size: int) -> int:
     """Returns how many attention heads tokens of a size get: of 64 columns, or a few more.
 
-    Example:
+    Examples:
         >>> attention_heads(768), attention_heads(320), attention_heads(50)
         (12, 5, 1)
     """

@@ -31,7 +31,7 @@ def passes(examples: int, count: int, seed: int) -> Tensor:
 def half_cosine(done: float) -> float:
     """Returns the part of the peak rate that is left when a share 0..1 of the decay is done.
 
-    Example:
+    Examples:
         >>> [round(half_cosine(share), 3) for share in (0.0, 0.5, 1.0)]
         [1.0, 0.5, 0.0]
     """

@@ -22,7 +22,7 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether it could be told; False where the C library is not glibc.
 
-    Example:
+    Examples:
         >>> keep_freed_memory() in (True, False)
         True
     """

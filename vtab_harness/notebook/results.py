@@ -71,7 +71,7 @@ class Results:
         tasks: In the order asked for.
         suite: Name, if the tasks are one.
 
-    Example:
+    Examples:
         >>> import timm, vtab_harness
         >>> network = timm.create_model("test_resnet.r160_in1k", num_classes=0)
         >>> results = vtab_harness.evaluate(network, tasks=["mini_digits", "mini_tissue"], protocol="knn")

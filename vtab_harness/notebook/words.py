@@ -35,7 +35,7 @@ def in_words_of_python(text: str, more: Sequence[str] = ()) -> str:
         text: The message.
         more: Arguments besides those of `vtab_harness.evaluate`.
 
-    Example:
+    Examples:
         >>> in_words_of_python("--batch-size 0: must be 1 or more.")
         'batch_size=0: must be 1 or more.'
         >>> in_words_of_python("Give either --suite or --task.")

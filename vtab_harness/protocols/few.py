@@ -58,7 +58,7 @@ def class_means(features: Tensor, labels: Tensor, num_classes: int) -> CentroidP
         labels: int64 (N,).
         num_classes: C.
 
-    Example:
+    Examples:
         >>> import torch
         >>> features = torch.tensor([[3.0, 0.0], [5.0, 0.0], [0.0, 2.0], [0.0, 4.0]])
         >>> classifier = class_means(features, torch.tensor([0, 0, 1, 1]), num_classes=2)

@@ -60,7 +60,7 @@ def columns(parts: Sequence[Part], blocks: int, tokens: str) -> Tensor | None:
         blocks: How many of the last.
         tokens: See `LayersSettings`.
 
-    Example:
+    Examples:
         >>> parts = [Part("block-1.class", 0, (2,)), Part("block-1.patches", 2, (2,)), Part("block-2.class", 4, (2,))]
         >>> columns(parts, 2, "class").tolist()
         [0, 1, 4, 5]

@@ -59,7 +59,7 @@ def check_backbone_source(
     Raises:
         ContractError: A clause does not hold.
 
-    Example:
+    Examples:
         >>> from vtab_harness import registry
         >>> from vtab_harness.testing import check_backbone_source
         >>> check_backbone_source(registry.backbones.get("timm"), "timm:test_resnet?pretrained=false")

@@ -18,7 +18,7 @@ from vtab_harness.api.values import apply_overrides, parse_overrides
 class ContractError(AssertionError):
     """A clause of a contract does not hold; says which one, and how to mend it.
 
-    Example:
+    Examples:
         >>> from vtab_harness.testing import check_executor
         >>> try:
         ...     check_executor(dict)

@@ -46,7 +46,7 @@ def check_executor(make_executor: Callable[[], Executor], *, timeout: float | No
     Raises:
         ContractError: A clause does not hold.
 
-    Example:
+    Examples:
         >>> from vtab_harness.executors.local import Local
         >>> from vtab_harness.testing import check_executor
         >>> check_executor(Local)

@@ -47,7 +47,7 @@ def check_pretrainer(
     Raises:
         ContractError: A clause does not hold.
 
-    Example:
+    Examples:
         >>> from vtab_harness.testing import check_pretrainer
         >>> from vtab_plugin_example.pretrainers import NO_TRAINING, NoTrainingSettings
         >>> one, other = NoTrainingSettings(seed=1), NoTrainingSettings(seed=2)

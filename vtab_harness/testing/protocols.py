@@ -64,7 +64,7 @@ def check_protocol(
     Raises:
         ContractError: A clause does not hold.
 
-    Example:
+    Examples:
         >>> from vtab_harness.protocols.few import NearestCentroid
         >>> from vtab_harness.testing import check_protocol
         >>> check_protocol(NearestCentroid)

@@ -20,7 +20,7 @@ def check_suite(suite: Suite) -> None:
     Raises:
         ContractError: A clause does not hold.
 
-    Example:
+    Examples:
         >>> from vtab_harness.api.tasks import Suite
         >>> from vtab_harness.testing import check_suite
         >>> check_suite(Suite("shapes", "1", ("mini_location", "mini_orientation"), "two tasks on drawn shapes"))

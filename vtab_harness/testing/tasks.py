@@ -56,7 +56,7 @@ def check_task(
     Raises:
         ContractError: A clause does not hold.
 
-    Example:
+    Examples:
         >>> from vtab_harness import registry
         >>> from vtab_harness.testing import check_task
         >>> check_task(registry.tasks.get("mini_terrain"), images=2)

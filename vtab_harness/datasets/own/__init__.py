@@ -32,7 +32,7 @@ class ImageFolder(Task):
         DataError: There is nothing there that a classifier can be trained and tested on; names the file and what to do.
         OptionError: The name cannot be used.
 
-    Example:
+    Examples:
         >>> from PIL import Image
         >>> for i in range(30):
         ...     path = Path("flowers", "rose" if i % 3 else "daisy", f"{i}.png")
