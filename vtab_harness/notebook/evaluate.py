@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import MISSING, replace
 from typing import Any
 
 from vtab_harness import registry
@@ -26,7 +26,7 @@ class EvaluationError(VtabError):
     Attributes:
         results: Everything else, and the failures.
 
-    Example:
+    Examples:
         >>> import vtab_harness
         >>> try:
         ...     spec = "timm:test_resnet?pretrained=false&input_size=32"
@@ -158,7 +158,7 @@ Raises:
     EvaluationError: Something has failed; `results` of the error has everything else.
     VtabError: A name, option, checkpoint or device cannot be used; nothing has been computed then.
 
-Example:
+Examples:
     >>> import torch, vtab_harness
     >>> class Colours(torch.nn.Module):
     ...     def forward(self, images):
@@ -177,7 +177,12 @@ def _describe() -> None:
     evaluate.__doc__ = _DESCRIPTION.format(arguments=listed)
     own = inspect.signature(evaluate)
     declared = inspect.signature(RunSettings).parameters
-    options = [declared[option.name].replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in given]
+    # The default of a mapping is made anew each time.
+    defaults: dict[str, Any] = {option.name: {} for option in given if option.default_factory is not MISSING}
+    options = [
+        declared[name].replace(kind=inspect.Parameter.KEYWORD_ONLY, default=defaults.get(name, declared[name].default))
+        for name in (option.name for option in given)
+    ]
     parameters = [p for p in own.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
     evaluate.__signature__ = own.replace(parameters=[*parameters, *options])  # type: ignore[attr-defined]
 

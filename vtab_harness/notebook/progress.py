@@ -47,8 +47,7 @@ class Bar:
             # Without ipywidgets a notebook gets the bar in letters, which is no reason for a warning.
             warnings.simplefilter("ignore")
             from tqdm.auto import tqdm
-        in_notebook = "ipykernel" in sys.modules
-        hidden = (False if in_notebook else None) if self._shown is None else not self._shown
+        hidden = (False if _in_notebook() else None) if self._shown is None else not self._shown
         self._bar = tqdm(total=todo, unit="job", disable=hidden, dynamic_ncols=True)
 
     def phase(self, name: str, done: int, total: int) -> None:
@@ -63,3 +62,9 @@ class Bar:
         known = (outcome.job.backbone, outcome.job.tasks) in self._there
         if self._bar is not None and not known and not outcome.busy:
             self._bar.update(1)
+
+
+def _in_notebook() -> bool:
+    # That IPython or its kernel is imported does not say that this process is one.
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")

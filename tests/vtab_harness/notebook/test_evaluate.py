@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -301,7 +302,8 @@ def test_a_bar_is_shown_where_it_was_asked_for(evaluate: Evaluate, capsys: pytes
 def test_in_a_notebook_the_bar_is_shown(
     evaluate: Evaluate, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "ipykernel", None)
+    shell = SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     evaluate(Colours(), transform=SMALL)
     assert "1/1" in capsys.readouterr().err
 
