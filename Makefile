@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo-results
 
-.PHONY: demo test slow bench promises clean
+.PHONY: demo test slow bench promises docs clean
 .DELETE_ON_ERROR:
 
 # A stamp for each set of dependencies, so that `make demo` does not wait for the test tools.
@@ -41,5 +41,9 @@ bench: $(VENV)/installed-dev
 promises: $(VENV)/installed-dev
 	OMP_NUM_THREADS=$$(nproc) $(BIN)/python -m pytest -m benchmark_suite -s tests/benchmarks
 
+# The pages of docs/ with a reference made from the docstrings; site/index.html.
+docs: $(VENV)/installed-dev
+	$(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(DEMO) site .mypy_cache .ruff_cache .pytest_cache
