@@ -45,6 +45,7 @@ class Entry(NamedTuple):
     protocol: str = ""
     overridden: str = "{}"
     train_examples: str = "1000"
+    draw: int = 0
     variant: str = ""
     column: str = ""
     comparable: str = ""
@@ -138,6 +139,8 @@ def _flat(path: str, record: Usable) -> Entry:
         protocol=identity.protocol_name,
         overridden=_encode(identity.protocol.changed).decode(),
         train_examples=identity.labels.examples,
+        # One whose draw is not known is under a protocol of its own as well.
+        draw=-1 if identity.labels.draw is None else identity.labels.draw,
         variant=identity.data.variant,
         column=record.column,
         comparable=record.comparable,

@@ -35,6 +35,7 @@ COLUMNS = {
     "status": Column("category", "`finished` or `diverged`"),
     "protocol": Column("category", "name with version, changed settings and labels, as `linear-v1-5-shot`"),
     "train_examples": Column("category", "labels learned from: `1000`, another number, `5-shot`, `all`"),
+    "draw": Column("int64", "which draw of that many labels; 0 is the official one, and what tables show"),
     "variant": Column("category", "of the data, as `vtab-1k` or `jpeg75`"),
     "title": Column("category", "of the task, as tables print it"),
     "group": Column("category", "of the task: `natural`, `specialized` or `structured`"),

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import msgspec
 
 from vtab_harness.api.backbones import BackboneIdentity
+from vtab_harness.api.train_examples import TrainExamples
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,20 @@ class LabelsIdentity:
 
     examples: str = "1000"
     drawn: str = "first in example order"
+
+    @classmethod
+    def of(cls, examples: TrainExamples) -> Self:
+        """Returns it of what a person asked for."""
+        first = str(replace(examples, draw=0))
+        return cls(first, f"draw {examples.draw} in example order") if examples.draw else cls(first)
+
+    @property
+    def draw(self) -> int | None:
+        """Which draw; None where that is not known."""
+        if self.drawn == LabelsIdentity().drawn:
+            return 0
+        found = re.fullmatch("draw ([1-9][0-9]{0,2}) in example order", self.drawn)
+        return None if found is None else int(found[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +249,8 @@ def protocol_name(protocol: ProtocolIdentity, labels: LabelsIdentity) -> str:
         >>> few = ProtocolIdentity("few", 1, {}, {})
         >>> protocol_name(few, LabelsIdentity()), protocol_name(few, LabelsIdentity("5-shot"))
         ('few-v1', 'few-v1-5-shot')
+        >>> protocol_name(few, LabelsIdentity.of(TrainExamples.parse("1000-draw2")))
+        'few-v1-draw2'
     """
     plain = f"{protocol.name}-v{protocol.version}"
     changed = f"{plain}-modified-{_digest(protocol.changed)[:8]}" if protocol.changed else plain
@@ -240,7 +258,9 @@ def protocol_name(protocol: ProtocolIdentity, labels: LabelsIdentity) -> str:
     if labels == own:
         return changed
     named = changed if labels.examples == own.examples else f"{changed}-{labels.examples}"
-    return named if labels.drawn == own.drawn else f"{named}-{_digest(labels.drawn)[:8]}"
+    if labels.draw == 0:
+        return named
+    return f"{named}-{_digest(labels.drawn)[:8]}" if labels.draw is None else f"{named}-draw{labels.draw}"
 
 
 def features_key(backbone: BackboneIdentity, numerics: Numerics, pixels: str) -> str:

@@ -1,9 +1,16 @@
-"""Which labelled examples a protocol learns from: VTAB-1k's 1000, another number, some of each class, or all."""
+"""Which labelled examples a protocol learns from: VTAB-1k's 1000, another number, some of each class, or all.
+
+Of a number there are several draws that have no example in common. Draw 0 is the official one, the first of each split
+in example order. What follows is our rule, as VTAB has none: of what draw 0 left of the training examples, and after
+them of the validation examples, in example order, draw 1 takes the first thousand, draw 2 the next, and so on; each
+trains on its first four fifths and chooses on the rest. Of a number for each class, draw d takes the next of that class
+in either split. Example order is that of the md5 of the keys, so that each is a random sample that everybody finds.
+"""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from vtab_harness.api.data import ImageSet
@@ -23,14 +30,16 @@ class TrainExamples:
     Attributes:
         number: Labels in all; None where that follows from the data.
         shots: Labels a class; None where classes do not matter.
+        draw: Which of the draws; 0 is the official one.
     """
 
     number: int | None = 1000
     shots: int | None = None
+    draw: int = 0
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """Reads what a person gave: ``all``, ``2000`` or ``5-shot``.
+        """Reads what a person gave: ``all``, ``2000`` or ``5-shot``, with ``-draw2`` after it for another draw.
 
         Raises:
             OptionError: It is none of these, or fewer than 2, one to train on and one to choose on.
@@ -39,7 +48,7 @@ class TrainExamples:
         if text == "all":
             return cls(None)
         # A number with more digits than this is a slip, and Python would refuse to read one with thousands.
-        found = re.fullmatch(r"([0-9]{1,12})(-shot)?", text)
+        found = re.fullmatch(r"([0-9]{1,12})(-shot)?(?:-draw([0-9]{1,3}))?", text)
         if found is None or isinstance(value, bool):
             raise OptionError(f"--train-examples {value}: not a number of examples.", _HINT)
         count = int(found[1])
@@ -48,13 +57,15 @@ class TrainExamples:
             raise OptionError(
                 f"--train-examples {value}: at least 2 {what} are needed, one to train on and one to choose on.", _HINT
             )
-        return cls(None, count) if found[2] else cls(count)
+        draw = int(found[3] or 0)
+        return cls(None, count, draw) if found[2] else cls(count, draw=draw)
 
     def __str__(self) -> str:
         """Returns it as a person gives it."""
+        number = "all" if self.number is None else str(self.number)
         if self.shots is not None:
-            return f"{self.shots}-shot"
-        return "all" if self.number is None else str(self.number)
+            number = f"{self.shots}-shot"
+        return f"{number}-draw{self.draw}" if self.draw else number
 
     @property
     def official(self) -> bool:
@@ -63,9 +74,22 @@ class TrainExamples:
 
     def in_words(self) -> str:
         """Returns it for titles, for instance ``5 labels a class``."""
+        draw = f", draw {self.draw}" if self.draw else ""
         if self.shots is not None:
-            return f"{self.shots} labels a class"
-        return "all training labels" if self.number is None else f"{self.number} labels"
+            return f"{self.shots} labels a class{draw}"
+        return "all training labels" if self.number is None else f"{self.number} labels{draw}"
+
+    def draws(self, count: int) -> list[Self]:
+        """Returns the first draws, this one first.
+
+        Raises:
+            OptionError: There is only one, as all labels are learned from, or this is one of several already.
+        """
+        if count > 1 and (self.draw or (self.number is None and self.shots is None)):
+            raise OptionError(
+                f"--draws {count}: --train-examples {self} is one draw.", "Leave one of the two options out."
+            )
+        return [replace(self, draw=self.draw + i) for i in range(count)]
 
     def check(self, image_set: ImageSet) -> None:
         """Finds out from the declaration alone whether an image set has that many.
@@ -89,6 +113,14 @@ class TrainExamples:
                     f"--train-examples {self}: {image_set.name} has {train} training and {validation} validation"
                     f" examples, and {wanted[0]} and {wanted[1]} are wanted.",
                     f"It allows {most(train, validation)} at most; all takes everything.",
+                )
+            there = (train + validation) // self.number
+            if self.draw >= there:
+                draws = "1 draw" if there == 1 else f"{there} draws"
+                raise OptionError(
+                    f"--train-examples {self}: {image_set.name} has {train + validation} examples to learn from, which"
+                    f" is {draws} of {self.number}.",
+                    "Leave the task out, or give fewer --draws." if there > 1 else "Leave the task out, or --draws.",
                 )
 
     def sizes(self, image_set: ImageSet, num_classes: int) -> tuple[int, int]:

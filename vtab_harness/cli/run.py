@@ -67,8 +67,10 @@ def run(
     from vtab_harness.sweep.plan import own_jobs, plan
 
     if dry_run:
-        own, others = own_jobs(settings, settings.make_executor())
-        planned = plan(own, estimate_time=True)
+        runner = settings.make_executor()
+        parts = [own_jobs(draw, runner) for draw in settings.of_each_draw()]
+        planned = [item for own, _ in parts for item in plan(own, estimate_time=True)]
+        others = sum(count for _, count in parts)
         if as_json:
             typer.echo(json.dumps(tables.plan_json(planned), indent=1))
         else:

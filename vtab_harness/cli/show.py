@@ -69,7 +69,7 @@ def _facts(record: Record) -> list[tuple[str, Any]]:
     return [
         ("accuracy", accuracy),
         ("protocol", f"{identity.protocol_name} {dict(identity.protocol.changed) or ''}"),
-        ("examples", f"{identity.labels.examples}: {counts}"),
+        ("examples", f"{record.used.train_examples}: {counts}"),
         ("seed", record.seed),
         ("data", f"{data.image_set} {data.version}, variant {data.variant}"),
         ("weights", f"sha256 {identity.backbone.weights}{'' if backbone.pretrained else ' (random initialisation)'}"),

@@ -24,6 +24,7 @@ COLUMNS = {
     "status": "category",
     "protocol": "category",
     "train_examples": "category",
+    "draw": "int64",
     "variant": "category",
     "title": "category",
     "group": "category",
@@ -139,6 +140,7 @@ class Results:
             "status": record.status,
             "protocol": identity.protocol_name,
             "train_examples": identity.labels.examples,
+            "draw": identity.labels.draw or 0,
             "variant": identity.data.variant,
             "title": record.task.title,
             "group": record.task.group,
@@ -155,7 +157,7 @@ class Results:
         }
 
     def table(self) -> pd.DataFrame:
-        """Returns accuracies, 0..1: a row a backbone, a column a task, the median over seeds.
+        """Returns accuracies, 0..1: a row a backbone, a column a task, the median over seeds, of the first draw.
 
         A cell is empty where there is no result, or a seed diverged. For a suite there follow the means of its groups
         and of all its tasks, in columns such as ``mean of natural`` and ``mean``, empty where any of their tasks is.
@@ -163,7 +165,10 @@ class Results:
         import pandas as pd
 
         found: dict[tuple[str, str], list[float | None]] = {}
+        first = self.records[0].identity.labels if self.records else None
         for record, spec in zip(self.records, self.specs, strict=True):
+            if record.identity.labels != first:
+                continue
             accuracy = None if record.score is None else record.score.accuracy
             found.setdefault((spec, record.identity.task.name), []).append(accuracy)
         frame = pd.DataFrame(

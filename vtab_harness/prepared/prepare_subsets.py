@@ -2,7 +2,7 @@
 
 Only what is learned from is decoded. Beside the splits that an image set declares, the cache then holds folders such as
 ``train-first-1600``, which the two tasks of an image set share, or ``train-4-per-class-clevr_count-v1``, whose
-examples follow from the labels of a task.
+examples follow from the labels of a task; other draws have folders such as ``train-draw2-of-800``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from vtab_harness.prepared.choice import Choice, choose
 from vtab_harness.prepared.manifest import Manifest, damaged
 from vtab_harness.prepared.prepared_set import SPLITS, PreparedSet, find, prepare, prepared_folder
 from vtab_harness.prepared.split_writer import Progress, gather_annotations
-from vtab_harness.prepared.subsets import first_of_each_class, first_slices, slices_at, within
+from vtab_harness.prepared.subsets import of_each_class, part_of, slices_at, within
 
 Declared = Mapping[str, tuple[Slice, ...]]
 
@@ -59,13 +59,15 @@ def split_names(task: Task, examples: TrainExamples) -> tuple[str, str]:
     """Returns the names of the splits that a task learns from."""
     if examples.official:
         return SPLITS[0], SPLITS[1]
+    drawn = f"draw{examples.draw}-of" if examples.draw else "first"
     if examples.shots is not None:
         owner = f"{task.name}-v{task.version}"
-        train, val = (f"{w}-{n}-per-class-{owner}" for w, n in zip(WHOLE, shares(examples.shots), strict=True))
+        each = (f"{drawn}-{n}" if examples.draw else f"{n}" for n in shares(examples.shots))
+        train, val = (f"{whole}-{n}-per-class-{owner}" for whole, n in zip(WHOLE, each, strict=True))
         return train, val
     if examples.number is None:
         return WHOLE
-    train, val = (f"{whole}-first-{n}" for whole, n in zip(WHOLE, shares(examples.number), strict=True))
+    train, val = (f"{whole}-{drawn}-{n}" for whole, n in zip(WHOLE, shares(examples.number), strict=True))
     return train, val
 
 
@@ -142,9 +144,10 @@ def _declared(tasks: Sequence[Task], examples: TrainExamples, names: Names, choi
     """Returns the image set with the splits that are learned from declared."""
     image_set = tasks[0].image_set
     if examples.shots is not None:
-        return _declare_shots(tasks, examples.shots, names, choice)
+        return _declare_shots(tasks, examples.shots, examples.draw, names, choice)
     if examples.number is not None and not examples.official:
-        return _declare(image_set, _prefixes(image_set, examples.number))
+        drawn = _drawn(image_set, examples.number, examples.draw)
+        return _declare(image_set, dict(zip(names[tasks[0].name], drawn, strict=True)))
     return image_set
 
 
@@ -186,14 +189,23 @@ def _declare(image_set: ImageSet, extra: Declared) -> ImageSet:
     return replace(image_set, splits={**image_set.splits, **extra})
 
 
-def _prefixes(image_set: ImageSet, number: int) -> Declared:
-    return {
-        f"{whole}-first-{count}": first_slices(image_set.splits[whole], count)
-        for whole, count in zip(WHOLE, shares(number), strict=True)
-    }
+def _drawn(image_set: ImageSet, number: int, draw: int) -> tuple[tuple[Slice, ...], tuple[Slice, ...]]:
+    """Returns what a draw trains and chooses on; see `vtab_harness.api.train_examples`."""
+    counts = shares(number)
+    whole = [image_set.splits[name] for name in WHOLE]
+    if not draw:
+        train, val = (part_of(split, 0, count) for split, count in zip(whole, counts, strict=True))
+        return train, val
+    left = [part for split, count in zip(whole, counts, strict=True) for part in part_of(split, count, _ALL)]
+    begin = (draw - 1) * number
+    middle = begin + counts[0]
+    return part_of(left, begin, middle), part_of(left, middle, begin + number)
 
 
-def _declare_shots(tasks: Sequence[Task], shots: int, names: Names, choice: Choice) -> ImageSet:
+_ALL = 1 << 62
+
+
+def _declare_shots(tasks: Sequence[Task], shots: int, draw: int, names: Names, choice: Choice) -> ImageSet:
     """Adds the splits that the labels decide."""
     image_set = tasks[0].image_set
     wanted = {split for pair in names.values() for split in pair}
@@ -213,7 +225,7 @@ def _declare_shots(tasks: Sequence[Task], shots: int, names: Names, choice: Choi
                 raise DataError(
                     f"{image_set.name}: the source that was found lacks the annotation {error.args[0]!r}."
                 ) from error
-            chosen[split] = slices_at(image_set.splits[whole], first_of_each_class(labels, count))
+            chosen[split] = slices_at(image_set.splits[whole], of_each_class(labels, count, draw))
     return _declare(image_set, chosen)
 
 
@@ -226,7 +238,9 @@ def _written_down(image_set: ImageSet, folder: Path, splits: set[str]) -> Declar
                 slices = tuple(Slice(*part) for part in Manifest.load(folder / split).slices)
             except PluginError as error:
                 raise damaged(folder / split, f"names examples that there cannot be: {error.message}") from error
-            if not within(slices, image_set.splits[split.partition("-")[0]]):
+            # Another draw may train on what is left of the validation examples.
+            own = WHOLE if "-draw" in split else (split.partition("-")[0],)
+            if not within(slices, [part for name in own for part in image_set.splits[name]]):
                 raise damaged(folder / split, f"holds other examples than {image_set.name} is declared to have")
             found[split] = slices
     return found

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def first_of_each_class(labels: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Chooses the first examples of each class; one that has fewer gives what it has.
+def of_each_class(labels: NDArray[np.int64], count: int, draw: int = 0) -> NDArray[np.int64]:
+    """Chooses the first examples of each class, or the next; a class that has fewer gives what it has.
 
     Args:
         labels: Classes in example order, shape (n,).
         count: Examples a class.
+        draw: How many times as many are passed over.
 
     Returns:
         Ascending positions, int64, shape (at most classes * count,).
@@ -33,7 +34,7 @@ def first_of_each_class(labels: NDArray[np.int64], count: int) -> NDArray[np.int
     grouped = labels[by_class]
     # Place of each example within its class: its place among all, less that of the first of its class.
     rank = np.arange(len(labels)) - np.searchsorted(grouped, grouped)
-    chosen: NDArray[np.int64] = np.sort(by_class[rank < count]).astype(np.int64)
+    chosen: NDArray[np.int64] = np.sort(by_class[rank // count == draw]).astype(np.int64)
     return chosen
 
 
@@ -56,14 +57,15 @@ def slices_at(slices: Sequence[Slice], positions: Sequence[int] | NDArray[np.int
     return tuple(found)
 
 
-def first_slices(slices: Sequence[Slice], count: int) -> tuple[Slice, ...]:
-    """Returns the first examples of a split, as slices of the source splits."""
+def part_of(slices: Sequence[Slice], start: int, stop: int) -> tuple[Slice, ...]:
+    """Returns what lies from one position of a split up to another, as slices of the source splits."""
     found: list[Slice] = []
-    for part in slices:
-        taken = min(count, len(part))
-        if taken:
-            found.append(replace(part, stop=part.start + taken))
-        count -= taken
+    begin = 0
+    for whole in slices:
+        first, last = max(start - begin, 0), min(stop - begin, len(whole))
+        if first < last:
+            found.append(replace(whole, start=whole.start + first, stop=whole.start + last))
+        begin += len(whole)
     return tuple(found)
 
 

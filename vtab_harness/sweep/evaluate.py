@@ -49,12 +49,12 @@ def run_sweep(
     on_plan: Callable[[list[PlannedJob]], None] = lambda planned: None,
     on_outcome: Callable[[JobOutcome], None] = lambda outcome: None,
 ) -> Evaluation:
-    """Plans and runs a sweep.
+    """Plans and runs a sweep; of several draws of the labels one after another, the official one first.
 
     Args:
         settings: Backbones, tasks, and what the jobs have in common.
         progress: Told (phase, done, total) by executors that work in this process.
-        on_plan: Told the plan before work begins.
+        on_plan: Told the plan of each draw before its work begins.
         on_outcome: Told each outcome as it arrives.
 
     Raises:
@@ -62,6 +62,35 @@ def run_sweep(
         StoppedError: The process was asked to leave; what it has done is kept.
         SweepCancelledError: Somebody asked the sweep to stop (`vtab sweep cancel`); a KeyboardInterrupt, too.
     """
+    draws = settings.of_each_draw()
+    # Found out before the first is run.
+    for task in settings.chosen_tasks():
+        draws[-1].learned.check(task.image_set)
+    found = []
+    for draw in draws:
+        found.append(_run_sweep(draw, progress, on_plan, on_outcome))
+        if found[-1].failures and settings.fail_fast:
+            break
+    return found[0] if len(found) == 1 else _joined(found)
+
+
+def _joined(found: list[Evaluation]) -> Evaluation:
+    return Evaluation(
+        RecordFiles([path for one in found for path in one.records.paths]),
+        tuple(failure for one in found for failure in one.failures),
+        tuple(passed for one in found for passed in one.passed_over),
+        tuple(spec for one in found for spec in one.specs),
+        tuple(outcome for one in found for outcome in one.elsewhere),
+        sum(one.shared for one in found),
+    )
+
+
+def _run_sweep(
+    settings: SweepSettings,
+    progress: Progress,
+    on_plan: Callable[[list[PlannedJob]], None],
+    on_outcome: Callable[[JobOutcome], None],
+) -> Evaluation:
     runner = settings.make_executor()
     settings = replace(settings, sweep=settings.sweep or new_sweep())
     own, others = own_jobs(settings, runner)

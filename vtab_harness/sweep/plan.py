@@ -184,7 +184,7 @@ def _timed(planned: Sequence[PlannedJob], known: Mapping[str, KnownBackbone], me
 def _costs(job: Job, known: Mapping[str, KnownBackbone]) -> Costs:
     settings: SweepSettings = job.settings
     protocol = build_protocol(settings.protocol, settings.set)
-    folder = protocol_name(identity(protocol), LabelsIdentity(settings.train_examples))
+    folder = protocol_name(identity(protocol), LabelsIdentity.of(settings.learned))
     names = dict.fromkeys(backbone.identity.readable for backbone in known.values())
     return read_costs(settings.results, protocol, folder, device_type(job.device or settings.device), names)
 

@@ -83,7 +83,7 @@ class Question:
             data=data_identity(learning.prepared, task),
             task=TaskIdentity(task.name, task.version),
             protocol=identity(self.protocol),
-            labels=LabelsIdentity(self.settings.train_examples),
+            labels=LabelsIdentity.of(self.settings.learned),
             numerics=self.numerics,
             seed=seed,
         )

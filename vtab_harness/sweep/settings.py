@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, fields
+from dataclasses import KW_ONLY, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from vtab_harness import registry
 from vtab_harness.api.errors import OptionError
@@ -38,6 +38,7 @@ class RunSettings(ResultSettings):
     seeds: Sequence[int] = option(
         (), "A number of seeds of the final training, or a list such as 0,1,2; by default the protocol's own."
     )
+    draws: int = option(1, "Draws of the labels: the official one, and others that share no example.", least=1)
     results: Path = option(Path("results"), "Results folder.")
     cache: Path | None = option(None, "Folder for prepared data and features; by default the user's cache folder.")
     data: Sequence[Path] = option((), "Folder with data sets; may be repeated.")
@@ -60,6 +61,7 @@ class RunSettings(ResultSettings):
             object.__setattr__(self, "executor", type(executor).__name__)
         ResultSettings.__post_init__(self)
         object.__setattr__(self, "executor", executor)
+        TrainExamples.parse(self.train_examples).draws(self.draws)
 
     def chosen_tasks(self) -> list[Task]:
         """Returns the tasks, in order and without repetition.
@@ -136,6 +138,13 @@ class SweepSettings(RunSettings):
     def of(cls, asked: RunSettings, command: str) -> SweepSettings:
         """Returns the settings of a sweep that does what is asked for."""
         return cls(**{f.name: getattr(asked, f.name) for f in fields(asked)}, command=command)
+
+    def of_each_draw(self) -> list[Self]:
+        """Returns the settings of the sweep of each draw of the labels; journals are of one each."""
+        return [
+            replace(self, draws=1, train_examples=str(examples), sweep="" if i else self.sweep)
+            for i, examples in enumerate(self.learned.draws(self.draws))
+        ]
 
     def features_folder(self) -> Path:
         """Returns where features go."""

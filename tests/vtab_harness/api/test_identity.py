@@ -21,6 +21,7 @@ from vtab_harness.api.identity import (
     TaskIdentity,
     plain_json,
 )
+from vtab_harness.api.train_examples import TrainExamples
 
 words = st.text(st.characters(codec="ascii", min_codepoint=32), min_size=1, max_size=6)
 plain = st.dictionaries(words, st.one_of(st.integers(-5, 5), st.floats(-2, 2), words, st.lists(st.integers(0, 3))))
@@ -160,3 +161,8 @@ def test_names_under_which_results_share_a_table() -> None:
     assert name({}, "5-shot") == "knn-v2-5-shot"
     assert name({"k": [1]}).startswith("knn-v2-modified-")
     assert name({"k": [1]}, "all").endswith("-all")
+    drawn = [LabelsIdentity.of(TrainExamples.parse(text)) for text in ("1000", "1000-draw2", "5-shot-draw11")]
+    named = [replace(IDENTITY, labels=labels).protocol_name for labels in drawn]
+    assert named == [IDENTITY.protocol_name + end for end in ("", "-draw2", "-5-shot-draw11")]
+    assert [labels.draw for labels in drawn] == [0, 2, 11]
+    assert LabelsIdentity(drawn="by hand").draw is None

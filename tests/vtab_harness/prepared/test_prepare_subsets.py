@@ -9,18 +9,20 @@ from pathlib import Path
 
 import pytest
 import small_source
+from hypothesis import given
+from hypothesis import strategies as st
 from small_source import IMAGE_SET, RARE, SHADE, Small
 from tiny_source import cifar100
 
-from vtab_harness.api.errors import DataError
+from vtab_harness.api.errors import DataError, OptionError
 from vtab_harness.api.records import LearnedFrom
 from vtab_harness.api.tasks import Task
-from vtab_harness.api.train_examples import TrainExamples
+from vtab_harness.api.train_examples import TrainExamples, shares
 from vtab_harness.datasets import cifar100 as cifar100_declared
 from vtab_harness.formats.example_order import keys_fingerprint
 from vtab_harness.prepared import inventory
 from vtab_harness.prepared.certify import certify, provenance
-from vtab_harness.prepared.prepare_subsets import LearningSet, prepare_learning
+from vtab_harness.prepared.prepare_subsets import LearningSet, _drawn, prepare_learning
 from vtab_harness.prepared.prepared_set import PreparedSet, prepare
 
 BOTH = [SHADE, RARE]
@@ -40,18 +42,28 @@ def label(key: str, task: Task) -> int:
     return int(task.label(Small().annotations(split))[int(number)])
 
 
-def of_each_class(split: str, count: int, task: Task) -> list[str]:
+def of_each_class(split: str, count: int, task: Task, draw: int = 0) -> list[str]:
     seen: Counter[int] = Counter()
     chosen = []
     for key in whole(split):
         seen[label(key, task)] += 1
-        if seen[label(key, task)] <= count:
+        if draw * count < seen[label(key, task)] <= (draw + 1) * count:
             chosen.append(key)
     return chosen
 
 
 def expected(text: str, task: Task) -> tuple[list[str], list[str]]:
     train, val = whole("train"), whole("val")
+    text, _, drawn = text.partition("-draw")
+    if drawn and text.endswith("-shot"):
+        shots, draw = int(text.removesuffix("-shot")), int(drawn)
+        return of_each_class("train", shots - 1, task, draw), of_each_class("val", 1, task, draw)
+    if drawn:
+        number, draw = int(text), int(drawn)
+        first = (4 * number // 5, number // 5)
+        left = train[first[0] :] + val[first[1] :]
+        mine = left[(draw - 1) * number : draw * number]
+        return mine[: first[0]], mine[first[0] :]
     if text == "1000":
         return train[:24], val[:6]
     if text == "all":
@@ -67,7 +79,11 @@ def learned(found: LearningSet) -> tuple[list[str], list[str]]:
     return found.prepared.keys(found.train), found.prepared.keys(found.validation)
 
 
-@pytest.mark.parametrize("text", ["1000", "all", "3", "60", "120", "160", "2-shot", "5-shot", "13-shot", "1000-shot"])
+SHOTS = ["2-shot", "5-shot", "13-shot", "1000-shot"]
+DRAWS = ["20-draw1", "50-draw1", "50-draw2", "5-shot-draw1", "2-shot-draw3"]
+
+
+@pytest.mark.parametrize("text", ["1000", "all", "3", "60", "120", "160", *SHOTS, *DRAWS])
 def test_examples_are_those_of_brute_force(text: str, tmp_path: Path) -> None:
     small_source.given.clear()
     found = prepare_learning(BOTH, TrainExamples.parse(text), (), tmp_path)
@@ -89,6 +105,22 @@ def test_examples_are_those_of_brute_force(text: str, tmp_path: Path) -> None:
     again = prepare_learning(gone[1:], TrainExamples.parse(text), (), tmp_path)
     assert learned(again[RARE.name]) == expected(text, RARE)
     assert provenance(again[RARE.name].prepared) == provenance(found[RARE.name].prepared)
+
+
+@given(st.integers(5, 160), st.integers(1, 8))
+def test_draws_have_no_example_in_common(number: int, count: int) -> None:
+    there = (len(whole("train")) + len(whole("val"))) // number
+    seen: set[tuple[str, int]] = set()
+    for examples in TrainExamples(number).draws(min(count, there)):
+        examples.check(IMAGE_SET)
+        for slices in _drawn(IMAGE_SET, number, examples.draw):
+            found = [(part.split, at) for part in slices for at in range(part.start, part.stop)]
+            assert len(found) in shares(number)
+            assert not seen & {*found}
+            seen |= {*found}
+    assert len(seen) == number * min(count, there)
+    with pytest.raises(OptionError, match=f"which is {there} draw"):
+        TrainExamples(number, draw=there).check(IMAGE_SET)
 
 
 def test_short_classes_are_counted(tmp_path: Path) -> None:

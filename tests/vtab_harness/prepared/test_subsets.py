@@ -15,7 +15,7 @@ from vtab_harness.api.identity import LabelsIdentity, ProtocolIdentity, protocol
 from vtab_harness.api.tasks import Task
 from vtab_harness.api.train_examples import TrainExamples, most, shares
 from vtab_harness.datasets.vtab_1k import SUITE
-from vtab_harness.prepared.subsets import first_of_each_class, first_slices, slices_at, within
+from vtab_harness.prepared.subsets import of_each_class, part_of, slices_at, within
 
 TASKS = [registry.tasks.get(name) for name in SUITE.tasks]
 # Of train and val in the public registry of VTAB (google-research/task_adaptation).
@@ -50,8 +50,8 @@ def listed(slices: Sequence[Slice]) -> list[tuple[str, int]]:
 def test_declarations_of_vtab_1k(task: Task) -> None:
     """1000 by the general rule are the official 800 and 200, and everything together is the full-data protocol."""
     images = task.image_set
-    assert first_slices(images.splits["train"], shares(1000)[0]) == images.splits["train800"]
-    assert first_slices(images.splits["val"], shares(1000)[1]) == images.splits["val200"]
+    assert part_of(images.splits["train"], 0, shares(1000)[0]) == images.splits["train800"]
+    assert part_of(images.splits["val"], 0, shares(1000)[1]) == images.splits["val200"]
     assert (images.size("train"), images.size("val")) == FULL[task.name]
     train, val, test = (listed(images.splits[split]) for split in ("train", "val", "test"))
     assert len({*train, *val, *test}) == len(train) + len(val) + len(test)
@@ -59,6 +59,11 @@ def test_declarations_of_vtab_1k(task: Task) -> None:
         assert sorted(listed(images.splits["trainval"])) == sorted(train + val)
     for text in ("all", "500", "2-shot"):
         TrainExamples.parse(text).check(images)
+    draws = {"caltech101": 3, "dtd": 3, "oxford_iiit_pet": 3, "oxford_flowers102": 2, "kitti_distance": 6}
+    TrainExamples(draw=draws.get(task.name, 21) - 1).check(images)
+    if task.name in draws:
+        with pytest.raises(OptionError, match=f"is {draws[task.name]} draws of 1000"):
+            TrainExamples(draw=draws[task.name]).check(images)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +76,9 @@ def test_declarations_of_vtab_1k(task: Task) -> None:
         ("0050", TrainExamples(50)),
         ("5-shot", TrainExamples(None, 5)),
         ("1000-shot", TrainExamples(None, 1000)),
+        ("1000-draw2", TrainExamples(1000, draw=2)),
+        ("5-shot-draw10", TrainExamples(None, 5, 10)),
+        ("2000-draw0", TrainExamples(2000)),
     ],
 )
 def test_parsing(text: str | int, expected: TrainExamples) -> None:
@@ -95,6 +103,10 @@ def test_parsing(text: str | int, expected: TrainExamples) -> None:
         "²",
         "9" * 5000,
         "all-shot",
+        "all-draw1",
+        "1000-draw",
+        "1000-draw1000",
+        "1000draw1",
         True,
         None,
     ],
@@ -140,15 +152,15 @@ def test_most_is_the_largest_that_fits(train: int, validation: int) -> None:
     assert fitting == list(range(2, max(fitting) + 1))
 
 
-@given(st.lists(st.integers(0, 6), max_size=60), st.integers(1, 9))
-def test_first_of_each_class_is_what_a_loop_finds(labels: list[int], count: int) -> None:
+@given(st.lists(st.integers(0, 6), max_size=60), st.integers(1, 9), st.integers(0, 3))
+def test_those_of_each_class_are_what_a_loop_finds(labels: list[int], count: int, draw: int) -> None:
     seen: Counter[int] = Counter()
     expected = []
     for position, label in enumerate(labels):
-        if seen[label] < count:
+        if draw * count <= seen[label] < (draw + 1) * count:
             expected.append(position)
         seen[label] += 1
-    found = first_of_each_class(np.array(labels, dtype=np.int64), count)
+    found = of_each_class(np.array(labels, dtype=np.int64), count, draw)
     assert found.dtype == np.int64
     assert found.tolist() == expected
 
@@ -173,9 +185,9 @@ def test_slices_name_the_chosen_examples(parts: list[Slice], data: st.DataObject
     assert listed(chosen) == [whole[position] for position in positions]
     assert all(len(part) for part in chosen)
     assert within(chosen, parts)
-    count = data.draw(st.integers(0, len(whole)))
-    assert listed(first_slices(parts, count)) == whole[:count]
-    assert within(first_slices(parts, count), parts)
+    start, stop = sorted(data.draw(st.tuples(*[st.integers(0, len(whole))] * 2)))
+    assert listed(part_of(parts, start, stop)) == whole[start:stop]
+    assert within(part_of(parts, start, stop), parts)
 
 
 def test_slices_from_elsewhere_are_noticed() -> None:
