@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from vtab_harness.api.data import ImageSet, Slice
-from vtab_harness.api.errors import DataError, PluginError
+from vtab_harness.api.errors import DataError, OptionError, PluginError
 from vtab_harness.api.records import LearnedFrom
 from vtab_harness.api.tasks import Task
 from vtab_harness.api.train_examples import WHOLE, TrainExamples, shares
-from vtab_harness.formats.example_order import examples_by_split
+from vtab_harness.formats.example_order import STAND_IN, examples_by_split
 from vtab_harness.prepared.choice import Choice, choose
 from vtab_harness.prepared.manifest import Manifest, damaged
 from vtab_harness.prepared.prepared_set import SPLITS, PreparedSet, find, prepare, prepared_folder
@@ -33,7 +33,8 @@ class LearningSet:
     """What one task learns from and is tested on.
 
     Attributes:
-        prepared: Holds the two splits below and ``test``, and nothing else.
+        prepared: Holds the two splits below and ``test``, and nothing else; of another draw also the official two, by
+            which it is known which data these are.
         train: The split that is trained on.
         validation: The split that is chosen on.
         short_classes: Classes with fewer labels than were asked for; None where no number a class was.
@@ -105,7 +106,7 @@ def prepare_learning(
     choice = choose(declared, roots, prepared_folder(declared, cache), variant)
     names = {task.name: split_names(task, examples) for task in tasks}
     image_set = _declared(tasks, examples, names, choice)
-    everything = prepare(image_set, roots, cache, _wanted(names), progress, choice=choice)
+    everything = prepare(image_set, roots, cache, _wanted(names, examples), progress, choice=choice)
     return _opened(tasks, examples, names, image_set, everything)
 
 
@@ -125,10 +126,10 @@ def find_learning(
     examples.check(declared)
     choice = choose(declared, roots, prepared_folder(declared, cache), variant)
     names = {task.name: split_names(task, examples) for task in tasks}
-    if not all((choice.folder / split).is_dir() for split in _wanted(names)):
+    if not all((choice.folder / split).is_dir() for split in _wanted(names, examples)):
         return None
     image_set = _declared(tasks, examples, names, choice)
-    everything = find(image_set, choice, _wanted(names))
+    everything = find(image_set, choice, _wanted(names, examples))
     return None if everything is None else _opened(tasks, examples, names, image_set, everything)
 
 
@@ -136,8 +137,13 @@ Names = Mapping[str, tuple[str, str]]
 """Task -> its splits of training and validation."""
 
 
-def _wanted(names: Names) -> list[str]:
-    return [*dict.fromkeys(split for pair in names.values() for split in pair), "test"]
+def _wanted(names: Names, examples: TrainExamples) -> list[str]:
+    return [*dict.fromkeys(split for pair in names.values() for split in pair), *_beside(examples)]
+
+
+def _beside(examples: TrainExamples) -> tuple[str, ...]:
+    """Returns the splits that are needed beside those that are learned from."""
+    return ("test", *SPLITS[:2]) if examples.draw else ("test",)
 
 
 def _declared(tasks: Sequence[Task], examples: TrainExamples, names: Names, choice: Choice) -> ImageSet:
@@ -159,10 +165,35 @@ def _opened(
     for task in tasks:
         pair = names[task.name]
         if pair not in opened:
-            opened[pair] = PreparedSet(image_set, everything.folder, (*pair, "test"))
+            opened[pair] = PreparedSet(image_set, everything.folder, (*pair, *_beside(examples)))
         short = None if examples.shots is None else _short_classes(opened[pair], pair, task, examples.shots)
+        if examples.draw:
+            _check_draw(opened[pair], pair, task, examples, short)
         found[task.name] = LearningSet(opened[pair], *pair, short)
     return found
+
+
+def _check_draw(
+    prepared: PreparedSet, splits: tuple[str, str], task: Task, examples: TrainExamples, short_classes: int | None
+) -> None:
+    """Refuses a draw that is none.
+
+    Raises:
+        OptionError: A class has too few labels for it.
+        DataError: Nobody can tell which examples these are.
+    """
+    if short_classes:
+        raise OptionError(
+            f"--train-examples {examples}: {short_classes} of {task.num_classes} classes of {task.name} have too few"
+            " labels for another draw of as many.",
+            "Give fewer --draws, or fewer labels a class.",
+        )
+    if any(key.startswith(STAND_IN) for split in splits for key in prepared.keys(split)[:1]):
+        raise DataError(
+            f"--train-examples {examples}: this source of {task.image_set.name} does not tell which its examples are;"
+            " of the official draw their labels prove it, of others nothing does.",
+            "Use the published archives, or a folder that TensorFlow Datasets has prepared; see vtab data status.",
+        )
 
 
 def selections(image_set: ImageSet, folder: Path) -> list[str]:

@@ -150,6 +150,9 @@ class Store:
                 head = read_head(path)
             except StorageError:
                 continue
+            if head.identity.labels.drawn != identity.labels.drawn:
+                # Another draw is wanted beside this one, not in its place.
+                continue
             if path.parts[-4] == row or head.backbone.spec == spec:
                 found.append(Passed(path, tuple(identity.differences(head.identity))))
         # Of the layout before, whose folders were named after the spec.

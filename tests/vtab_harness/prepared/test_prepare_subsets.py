@@ -80,7 +80,7 @@ def learned(found: LearningSet) -> tuple[list[str], list[str]]:
 
 
 SHOTS = ["2-shot", "5-shot", "13-shot", "1000-shot"]
-DRAWS = ["20-draw1", "50-draw1", "50-draw2", "5-shot-draw1", "2-shot-draw3"]
+DRAWS = ["20-draw1", "50-draw1", "50-draw2", "2-shot-draw1"]
 
 
 @pytest.mark.parametrize("text", ["1000", "all", "3", "60", "120", "160", *SHOTS, *DRAWS])
@@ -93,10 +93,13 @@ def test_examples_are_those_of_brute_force(text: str, tmp_path: Path) -> None:
         keys = learned(here)
         assert keys == expected(text, task)
         union |= {*keys[0], *keys[1]}
+        if "draw" in text:
+            union |= {*expected("1000", task)[0], *expected("1000", task)[1]}
         assert (here.summary().train, here.summary().validation) == (len(keys[0]), len(keys[1]))
         for split, of in zip(here.splits, keys, strict=True):
             assert here.prepared.labels(split, task.label).tolist() == [label(key, task) for key in of]
-        assert set(here.prepared.manifests) == {*here.splits, "test"}
+        official = {"train800", "val200"} if "draw" in text else set()
+        assert set(here.prepared.manifests) == {*here.splits, "test"} | official
     # Nothing else was decoded, and nothing twice.
     assert len(small_source.given) == len(set(small_source.given)) == len(union) + 30
     assert {f"{split}-{number}" for split, number in small_source.given if split != "test"} == union
@@ -183,7 +186,7 @@ def tiny_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("tiny")
 
 
-@pytest.mark.parametrize("text", ["100", "1000", "3000", "3-shot", "60-shot"])
+@pytest.mark.parametrize("text", ["100", "1000", "3000", "3-shot", "60-shot", "1000-draw2", "3-shot-draw1"])
 @pytest.mark.parametrize(("opener", "variant"), [("exact", "vtab-1k"), ("shifted", "unverified"), ("jpeg75", "jpeg75")])
 def test_other_numbers_are_certified_by_the_published_order(
     text: str, opener: str, variant: str, tiny_cache: Path
@@ -193,7 +196,8 @@ def test_other_numbers_are_certified_by_the_published_order(
     found = prepare_learning([task], TrainExamples.parse(text), (), tiny_cache / opener)[task.name]
     assert provenance(found.prepared, task.label, task.name).variant == variant
     certificate = certify(found.prepared, task)
-    assert set(certificate.exact) >= ({found.train, found.validation} if opener == "exact" else set())
+    proved = {"train800", "val200"} if "draw" in text else {found.train, found.validation}
+    assert set(certificate.exact) >= (proved if opener == "exact" else set())
     assert bool(certificate.differing) == (opener == "shifted")
 
 
@@ -202,6 +206,13 @@ def test_keys_that_only_count_prove_nothing(tiny_cache: Path) -> None:
     for text in ("100", "3-shot", "3000"):
         found = prepare_learning([task], TrainExamples.parse(text), (), tiny_cache / "nameless")[task.name]
         assert provenance(found.prepared).variant == "unverified"
+    with pytest.raises(DataError, match="does not tell which its examples are"):
+        prepare_learning([task], TrainExamples(draw=1), (), tiny_cache / "nameless")
+
+
+def test_a_draw_with_fewer_labels_of_a_class_is_none(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"\d of \d classes of small_rare have too few labels for another draw"):
+        prepare_learning([RARE], TrainExamples(None, 40, 1), (), tmp_path)
 
 
 def test_test_images_alone_or_half_of_it_prove_nothing(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_the_official_draw_is_what_it_is_without_others(settings: SweepSettings)
     assert names == ["", "-draw1", "-draw2"]
     prints = [record.identity.data.splits for record in found.records]
     assert [len({of[split].keys for of in prints if split in of}) for split in prints[0]] == [1, 1, 1]
-    assert len({keys.keys for of in prints for keys in of.values()}) == 2 * 3 + 1, "the test images are the same"
+    assert len({split.keys for of in prints for split in of.values()}) == 2 * 3 + 2 + 1, "and the official ones"
     assert run_sweep(replace(settings, draws=3)).records.paths == found.records.paths
     one = run_sweep(replace(settings, train_examples="20-draw2"))
     assert one.records.paths == found.records.paths[2:]
