@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,10 +14,11 @@ import msgspec
 
 from leaderboards.board.rounding import rounded
 from leaderboards.records.scan import Found
+from leaderboards.records.settings import ReadSettings
 from leaderboards.text import shortened
 from vtab_harness import __version__
 from vtab_harness.api.errors import OptionError
-from vtab_harness.api.settings import REQUIRED, Settings, argument, option
+from vtab_harness.api.settings import REQUIRED, argument, option
 from vtab_harness.cli.plain_text import plain
 from vtab_harness.formats.json_file import read_json
 from vtab_harness.sweep.store import storage_errors, write_atomically
@@ -33,7 +35,7 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeaderboardSettings(Settings):
+class LeaderboardSettings(ReadSettings):
     """What ``vtab leaderboard`` is told."""
 
     results: Sequence[Path] = argument("Results folders, of several machines.", "RESULTS...")
@@ -116,6 +118,9 @@ def build(found: Found, settings: LeaderboardSettings, tell: Tell) -> tuple[Boar
     results = read_results(found, out / CACHE / "records.sqlite", settings.verify)
     if results.readable.empty:
         results.require_some()
+    results = results.asked_for(settings.names, settings.newest)
+    for line in results.unknown:
+        say(line)
     choice = choose(results.readable, settings.suite, settings.protocol, settings.variants, settings.tasks)
     say(f"{choice.in_words()}: {choice.records} records.")
     for suite, protocol, variant, count in choice.others:
@@ -186,6 +191,10 @@ def report(board: Board, summary: Summary, best: int = 10, commands: int = 5) ->
         lines.append(f"  {plain(summary.commands[b])}")
     if len(incomplete) > commands:
         lines.append(f"{len(incomplete) - commands} more are incomplete; leaderboard.md says what finishes them.")
+    for spec, count in Counter(row.spec for row in board.backbones).most_common(commands):
+        if count > 1:
+            said = f"{count} rows are of one spec, {shortened(spec, 60)}: its weights or its number format differ"
+            lines.append(f"{said}; --newest takes the newest.")
     for item in board.duplicates[:commands]:
         lines.append(f"disagree: {' and '.join(map(plain, item.paths))}; neither is used.")
     if board.left_out:

@@ -71,6 +71,8 @@ def fill_board(results: Results, choice: Choice, aggregation: Aggregation = "med
     versions = {column.name: declared for column, declared in found}
     left_out = [LeftOut(entry.record, entry.folder, entry.task, entry.error) for entry in results.unusable]
     reasons = _reasons(results.readable, choice, versions)
+    for row in results.superseded.itertuples():
+        left_out.append(LeftOut(row.record, row.folder, row.task, "a newer result of its spec is there (--newest)"))
     frame = results.frame
     why = reasons[: len(frame)]
     _leave_out(left_out, frame, why)
@@ -189,7 +191,7 @@ def _difference(wanted: str, other: str) -> str:
 
 def _rows(latest: pd.DataFrame) -> list[BackboneRow]:
     rows = list(latest.astype(object).itertuples(index=False))
-    names = row_names([(row.folder, row.spec, row.weights) for row in rows])
+    names = row_names([(row.folder, row.spec, row.weights) for row in rows], [row.name for row in rows])
     return [
         BackboneRow(
             key=row.folder,

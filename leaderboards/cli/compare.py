@@ -26,7 +26,7 @@ def compare(
     from leaderboards.records.runs import read_runs
 
     settings = CompareSettings(**given)
-    runs = read_runs(settings.results, settings.variant)
+    runs = read_runs(settings.results, settings.variant, settings.names, settings.newest)
     how = (settings.confidence, settings.draws, settings.seed, settings.tasks)
     result = compare_named(settings.a, settings.b, runs, settings.protocol, settings.suite, *how)
     if as_json:
@@ -41,7 +41,10 @@ def _print(found: Comparison) -> None:
     from vtab_harness.cli import tables
     from vtab_harness.cli.plain_text import plain
 
-    typer.echo(f"A  {plain(found.a)}  ({plain(found.folder_a)})\nB  {plain(found.b)}  ({plain(found.folder_b)})\n")
+    sides = (("A", found.name_a, found.a, found.folder_a), ("B", found.name_b, found.b, found.folder_b))
+    for side, name, spec, folder in sides:
+        typer.echo(plain(f"{side}  {f'{name}: ' if name else ''}{spec}  ({folder})"))
+    typer.echo()
     headings = [("task", "left"), *((h, "right") for h in ("A", "B", "A - B", "interval", "only A", "only B"))]
     headings += [("p", "right"), ("p (Holm)", "right"), ("", "left")]
     title = f"Top-1 accuracy in %, {found.suite or 'tasks'}, {found.protocol}; {100 * found.confidence:g} % intervals"

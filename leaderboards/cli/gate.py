@@ -50,7 +50,7 @@ def _update(settings: GateSettings, asked: UpdateSettings) -> None:
     from leaderboards.records.runs import read_runs
 
     path = settings.baseline
-    found = read_runs(settings.results, asked.variant)
+    found = read_runs(settings.results, asked.variant, newest=settings.newest)
     identity = choose_protocol(list(found), asked.protocol, "The results were measured")
     backbones = list(found[identity].values())
     # One whose records cannot be used is no reason for a smaller gate.

@@ -149,6 +149,8 @@ def compare(
         outcome="incomplete" if whole is None else whole.outcome,
         notes=tuple(notes(pairs, compared)),
         verdict=verdict(*shown(a, b), over, confidence, compared, whole, missing),
+        name_a=a.name,
+        name_b=b.name,
     )
 
 

@@ -88,6 +88,8 @@ class Comparison:
         b: Spec of B.
         folder_a: Its folder in the results.
         folder_b: Of B.
+        name_a: What a person calls A; empty where nobody has named it.
+        name_b: Of B.
         protocol: Identity.
         suite: Name; None where the tasks belong to no suite.
         confidence: Of the intervals and tests.
@@ -115,6 +117,8 @@ class Comparison:
     outcome: Outcome
     notes: tuple[str, ...]
     verdict: str
+    name_a: str = ""
+    name_b: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Returns plain values."""

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vtab_harness.api.settings import Settings, argument, option
+from leaderboards.records.settings import ReadSettings
+from vtab_harness.api.settings import argument, option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CompareSettings(Settings):
+class CompareSettings(ReadSettings):
     """What ``vtab compare`` is told."""
 
-    a: str = argument("A backbone: its spec, or its folder name in the results.", "A")
+    a: str = argument("A backbone: its spec, its name, or its folder name in the results.", "A")
     b: str = argument("Another.", "B")
     results: Sequence[Path] = argument("Results folders.", "RESULTS...")
     protocol: str | None = option(None, "Where there are several.", "--protocol", "-p")

@@ -43,9 +43,9 @@ def notes(pairs: Sequence[Pair], tasks: Sequence[TaskComparison]) -> list[str]:
 
 
 def shown(a: BackboneRuns, b: BackboneRuns) -> tuple[str, str]:
-    """Returns specs where they tell the two apart, else folder names."""
-    names = (a.spec, b.spec) if a.spec != b.spec else (a.key, b.key)
-    return shortened(names[0]), shortened(names[1])
+    """Returns given names, else specs where they tell the two apart, else folder names."""
+    others = (a.spec, b.spec) if a.spec != b.spec else (a.key, b.key)
+    return shortened(a.name or others[0]), shortened(b.name or others[1])
 
 
 def verdict(

@@ -35,7 +35,7 @@ def gate(settings: GateSettings) -> GateReport:
         StorageError: A folder, the baseline or the policy cannot be used.
     """
     policy = None if settings.policy is None else read_policy(settings.policy)
-    baseline, runs = read_baseline(settings.baseline), read_runs(settings.results)
+    baseline, runs = read_baseline(settings.baseline), read_runs(settings.results, newest=settings.newest)
     return check(baseline, runs, settings.margin, settings.confidence, settings.per_task, policy)
 
 
@@ -176,7 +176,9 @@ def _comparable(then: BaselineBackbone, now: BackboneRuns) -> Iterator[bool]:
 
 def _why_not_one(protocol: str, then: BaselineBackbone, now: list[BackboneRuns], runs: Runs) -> str:
     if now:
-        return f"Several results are of it: {', '.join(b.key for b in now)}. Leave the older ones out."
+        return (
+            f"Several results are of it: {', '.join(b.key for b in now)}. Leave the older ones out, or take --newest."
+        )
     elsewhere = [p for p in runs if p != protocol and _candidates(p, then, runs)]
     if elsewhere:
         return f"It was measured under {', '.join(elsewhere)}, the baseline under {protocol}."

@@ -19,6 +19,7 @@ class GateSettings(Settings):
     confidence: float = option(0.95, "1 minus the chance of a false alarm.")
     per_task: bool = option(False, "Test each task instead of the mean.", "--per-task")
     policy: Path | None = option(None, "TOML file with margins and tiers, in place of the three above.")
+    newest: bool = option(False, "Of several results of one spec, as its weights changed, the newest.", "--newest")
 
 
 @dataclass(frozen=True, slots=True)

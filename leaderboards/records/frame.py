@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,6 +42,7 @@ COLUMNS = {
     "classes": Column("int64", "of the task"),
     "task_version": Column("category", "of the task's labels and splits"),
     "spec": Column("category", "as the backbone was named on the command line"),
+    "name": Column("category", "what a person calls the backbone; empty where nobody has named it"),
     "folder": Column("category", "what one row of a table is: the backbone and the numerics it ran with"),
     "parameters": Column("int64", "of the network"),
     "multiply_adds": Column("Int64", "of one image; empty where they could not be counted"),
@@ -87,7 +88,7 @@ def frame_of(entries: Iterable[Entry]) -> pd.DataFrame:
         {name: pd.Series(column, dtype=object) for name, column in zip(Entry._fields, columns, strict=True)}
     )
     read["accuracy"] = read["correct"].astype("float64") / read["examples"].astype("float64")
-    read["backbone"] = ""
+    read["backbone"] = read["name"] = ""
     for name, (dtype, _) in COLUMNS.items():
         if dtype.startswith("datetime64"):
             read[name] = pd.to_datetime(read[name], errors="coerce", utc=True, format="ISO8601").astype(dtype)
@@ -101,7 +102,7 @@ def with_names(frame: pd.DataFrame) -> pd.DataFrame:
     named = newest(frame)
     folders = named["folder"].astype(object).tolist()
     rows = zip(folders, named["spec"].astype(object), named["weights"].astype(object), strict=True)
-    names = dict(zip(folders, row_names(list(rows)), strict=True))
+    names = dict(zip(folders, row_names(list(rows), named["name"].astype(object).tolist()), strict=True))
     shown = frame["folder"].astype(object).map(names).astype("category")
     return frame.assign(backbone=shown)
 
@@ -128,7 +129,9 @@ def check_frame(frame: pd.DataFrame) -> None:
         raise OptionError("The frame has no rows.", "Give results, or select less strictly.")
 
 
-def load(*results: str | Path, verify: bool = True) -> pd.DataFrame:
+def load(
+    *results: str | Path, verify: bool = True, names: Mapping[str, str] | None = None, newest: bool = False
+) -> pd.DataFrame:
     """Reads results folders into a tidy frame: a row a backbone x task x seed, typed columns.
 
     What cannot be used is left out with a warning that names it: files that are no whole record of this version, and
@@ -137,12 +140,16 @@ def load(*results: str | Path, verify: bool = True) -> pd.DataFrame:
     Args:
         *results: Folders that `vtab run` wrote.
         verify: Whether predictions are counted again and compared with the score of their record.
+        names: What to call backbones: name -> spec, in the form that `vtab_harness.evaluate` takes. Boards and
+            comparisons of the frame use the names too.
+        newest: Whether to take, of several results of one spec, those of its newest weights only.
 
     Returns:
         The columns are those of docs/frame.md.
 
     Raises:
         StorageError: A folder is missing, or holds no record that can be used.
+        OptionError: A name cannot be used.
 
     Examples:
         >>> import leaderboards
@@ -155,5 +162,6 @@ def load(*results: str | Path, verify: bool = True) -> pd.DataFrame:
 
     found = read_results(find_records([Path(folder) for folder in results]), verify=verify)
     found.require_some()
+    found = found.asked_for(names or {}, newest)
     found.warn()
     return found.frame

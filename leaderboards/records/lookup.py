@@ -38,7 +38,7 @@ def choose_protocol(protocols: Sequence[str], wanted: str | None, who: str) -> s
 
 
 def find_backbone(backbones: Mapping[str, BackboneRuns], name: str) -> BackboneRuns:
-    """Returns the backbone that a folder name, a spec, or the name within a spec stands for.
+    """Returns the backbone that a folder name, a given name, a spec, or the name within a spec stands for.
 
     Raises:
         UnknownNameError: None is called so; the message lists the nearest.
@@ -47,20 +47,25 @@ def find_backbone(backbones: Mapping[str, BackboneRuns], name: str) -> BackboneR
     if name in backbones:
         return backbones[name]
     all_of_them = list(backbones.values())
-    found = [b for b in all_of_them if name in b.specs]
-    found = found or [b for b in all_of_them if any(name in (s.partition("?")[0], _inner_name(s)) for s in b.specs)]
+    found = [b for b in all_of_them if b.name == name]
+    found = found or [b for b in all_of_them if name in b.specs]
+    found = found or [b for b in all_of_them if any(name in short_forms(spec) for spec in b.specs)]
     if len(found) == 1:
         return found[0]
     if found:
+        newest = ", or --newest" * (len({b.spec for b in found}) == 1)
         raise OptionError(
-            f"{name!r} may be any of {', '.join(f'{b.key} ({b.spec})' for b in found)}.", "Give one of these names."
+            f"{name!r} may be any of {', '.join(f'{b.key} ({b.spec})' for b in found)}.",
+            f"Give one of these names{newest}.",
         )
-    names = dict.fromkeys(n for b in all_of_them for n in (b.spec, b.key, _inner_name(b.spec)))
+    names = dict.fromkeys(n for b in all_of_them for n in (b.name, b.spec, b.key, short_forms(b.spec)[1]) if n)
     raise unknown_name("backbone", name, list(names), " in these results")
 
 
-def _inner_name(spec: str) -> str:
-    return spec.partition("?")[0].partition(":")[2]
+def short_forms(spec: str) -> tuple[str, str]:
+    """Returns what else a spec may be called by: without its options, and without its source as well."""
+    bare = spec.partition("?")[0]
+    return bare, bare.partition(":")[2]
 
 
 def named_tasks(tasks: Sequence[str], suite: str | None, there: Sequence[str], where: str) -> tuple[str, ...]:

@@ -33,8 +33,10 @@ def pretraining_run(spec: str) -> str:
     return _FOLDER.sub("", spec)
 
 
-def row_names(backbones: Sequence[tuple[str, str, str]]) -> list[str]:
+def row_names(backbones: Sequence[tuple[str, str, str]], given: Sequence[str] = ()) -> list[str]:
     """Returns a name for each backbone, as short as tells them apart.
+
+    A name that a person has given is kept; where several backbones have it, with the weights, or the folder, behind it.
 
     Tried in turn, for those that are still alike: the last part of the name, without and with its module, the last two
     parts, either with the options that not all of them share, the spec without its options, the whole spec, the spec
@@ -42,6 +44,7 @@ def row_names(backbones: Sequence[tuple[str, str, str]]) -> list[str]:
 
     Args:
         backbones: (folder name, spec, sha256 of the weights); the folder names differ.
+        given: For each the name that a person has given, or empty; none at all where it is left out.
     """
     alike: dict[str, list[str]] = defaultdict(list)
     for _, spec, _ in backbones:
@@ -64,8 +67,8 @@ def row_names(backbones: Sequence[tuple[str, str, str]]) -> list[str]:
         lambda key, spec, weights: f"{spec} ({weights[:8]})",
         lambda key, spec, weights: f"{spec} ({key})",
     ]
-    names = [""] * len(backbones)
-    open_ = list(range(len(backbones)))
+    names = _told_apart(backbones, given) if any(given) else [""] * len(backbones)
+    open_ = [i for i in range(len(backbones)) if not names[i]]
     for form in forms:
         tried = {i: form(*backbones[i]) for i in open_}
         counts = Counter([*tried.values(), *filter(None, names)])
@@ -75,6 +78,16 @@ def row_names(backbones: Sequence[tuple[str, str, str]]) -> list[str]:
         open_ = [i for i in open_ if not names[i]]
     for i in open_:
         names[i] = backbones[i][0]
+    return names
+
+
+def _told_apart(backbones: Sequence[tuple[str, str, str]], given: Sequence[str]) -> list[str]:
+    """Returns the given names, with the weights or the folder behind those that several backbones have."""
+    names = list(given)
+    for i, (key, _, weights) in enumerate(backbones):
+        alike = [backbones[j][2] for j in range(len(given)) if given[j] == given[i]] if given[i] else []
+        if len(alike) > 1:
+            names[i] = f"{given[i]} ({weights[:8]})" if alike.count(weights) == 1 else f"{given[i]} ({key})"
     return names
 
 

@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import pandas as pd
 
 from leaderboards.records.cache import RecordCache
 from leaderboards.records.entry import Entry, read_entry, unusable
-from leaderboards.records.frame import frame_of
+from leaderboards.records.frame import frame_of, with_names
 from leaderboards.records.scan import Found, Stamp
 from vtab_harness.api.errors import StorageError
 
@@ -38,6 +38,8 @@ class Results:
         disputed: Like `frame`: records that should be the same and disagree; none of them is used.
         copies: File of a record in `frame` -> where the same record lies as well.
         folders: As given.
+        superseded: Like `frame`: records that are not used, because a newer backbone of their spec is there.
+        unknown: Sentences on names of backbones that are not there.
     """
 
     frame: pd.DataFrame
@@ -45,11 +47,35 @@ class Results:
     disputed: pd.DataFrame
     copies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     folders: tuple[Path, ...] = ()
+    superseded: pd.DataFrame = field(default_factory=pd.DataFrame)
+    unknown: tuple[str, ...] = ()
 
     @property
     def readable(self) -> pd.DataFrame:
         """`frame`, and below it `disputed`."""
         return pd.concat([self.frame, self.disputed]) if len(self.disputed) else self.frame
+
+    def asked_for(self, names: Mapping[str, str], newest: bool) -> Results:
+        """Returns the results with names, and of several of one spec the newest where that is asked.
+
+        Raises:
+            OptionError: A name cannot be used.
+        """
+        from leaderboards.records.naming import is_newest_of_spec, name_backbones
+
+        found = self
+        if newest and len(self.frame):
+            fresh = is_newest_of_spec(self.readable)
+            of_frame, of_disputed = fresh.iloc[: len(self.frame)], fresh.iloc[len(self.frame) :]
+            older = self.readable[~fresh.to_numpy()]
+            frame = with_names(self.frame[of_frame.to_numpy()])
+            disputed = self.disputed[of_disputed.to_numpy()]
+            found = replace(found, frame=frame, disputed=disputed, superseded=older)
+        if not names or found.frame.empty:
+            return found
+        both, unknown = name_backbones(found.readable, names)
+        frame, disputed = both.iloc[: len(found.frame)], both.iloc[len(found.frame) :]
+        return replace(found, frame=frame, disputed=disputed, unknown=tuple(unknown))
 
     def require_some(self) -> None:
         """Checks that there is anything to work with.
@@ -71,6 +97,8 @@ class Results:
 
     def warn(self) -> None:
         """Warns of what is not used; of many files with one reason, of the first. Other JSON may lie beside records."""
+        for sentence in self.unknown:
+            warnings.warn(sentence, stacklevel=3)
         alike: dict[str, list[str]] = {}
         for file, why in self.rejected():
             if is_named_as_record(file):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +94,7 @@ class BackboneRuns:
         weights: sha256.
         runs: Task -> its runs by ascending seed; several of a seed where data, settings or code differ.
         unusable: What should be among `runs` and cannot be used.
+        name: What a person calls it; empty where nobody has named it.
     """
 
     key: str
@@ -101,6 +102,7 @@ class BackboneRuns:
     weights: str
     runs: dict[str, list[Run]] = field(default_factory=dict)
     unusable: list[Entry] = field(default_factory=list)
+    name: str = ""
 
     @property
     def specs(self) -> tuple[str, ...]:
@@ -156,7 +158,12 @@ class Runs(Mapping[str, Mapping[str, BackboneRuns]]):
         return len(self.protocols)
 
 
-def read_runs(folders: Sequence[Path], variant: str | None = None) -> Runs:
+def read_runs(
+    folders: Sequence[Path],
+    variant: str | None = None,
+    names: Mapping[str, str] | None = None,
+    newest: bool = False,
+) -> Runs:
     """Reads all records of results folders, without their predictions.
 
     What cannot be used is left out with a warning that names it: a file that is no whole record of this version, and
@@ -165,8 +172,11 @@ def read_runs(folders: Sequence[Path], variant: str | None = None) -> Runs:
     Args:
         folders: Results folders.
         variant: Of the data; None takes all.
+        names: What to call backbones: name -> spec.
+        newest: Whether to take, of several results of one spec, those of its newest weights only.
 
     Raises:
+        OptionError: A name cannot be used.
         StorageError: A folder is missing, or holds no record that can be used.
     """
     found = read_results(find_records(folders), verify=False)
@@ -176,7 +186,8 @@ def read_runs(folders: Sequence[Path], variant: str | None = None) -> Runs:
         if chosen.empty:
             named = ", ".join(map(str, folders))
             raise StorageError(f"There is no usable record of the data variant {variant} in {named}.")
-        found = Results(chosen, found.unusable, found.disputed, found.copies, found.folders)
+        found = replace(found, frame=chosen)
+    found = found.asked_for(names or {}, newest)
     found.warn()
     return _runs(found)
 
@@ -195,13 +206,16 @@ def runs_of(frame: pd.DataFrame) -> Runs:
 def _runs(found: Results) -> Runs:
     protocols: dict[str, dict[str, BackboneRuns]] = {}
     fields = [name for name in Run.__slots__ if name not in ("path", "copies")]
-    names = ["protocol", "folder", "weights", "record", *fields]
-    columns = [found.frame[name].astype(object).tolist() for name in names]
-    for protocol, folder, weights, record, *values in zip(*columns, strict=True):
+    names = ["protocol", "folder", "weights", "called", "record", *fields]
+    names_of = found.frame["backbone"].astype(object).where(found.frame["name"].astype(object) != "", "")
+    frame = found.frame.assign(called=names_of)
+    columns = [frame[name].astype(object).tolist() for name in names]
+    for protocol, folder, weights, called, record, *values in zip(*columns, strict=True):
         copies = tuple(map(Path, found.copies.get(record, ())))
         run = Run(path=Path(record), copies=copies, **dict(zip(fields, values, strict=True)))
         there = protocols.setdefault(protocol, {})
-        there.setdefault(folder, BackboneRuns(folder, run.spec, weights)).runs.setdefault(run.task, []).append(run)
+        backbone = there.setdefault(folder, BackboneRuns(folder, run.spec, weights, name=called))
+        backbone.runs.setdefault(run.task, []).append(run)
     # Other JSON files may lie beside the records.
     unusable = [bad for bad in found.unusable if is_named_as_record(bad.record)] + _disputed(found.disputed)
     for there in protocols.values():

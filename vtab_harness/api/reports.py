@@ -13,7 +13,7 @@ class Report(Protocol):
     Attributes:
         summary: One line for `vtab list reports`.
         settings: A frozen dataclass instance that holds every setting with its default; keys of the table replace
-            fields of it.
+            fields of it. Where it has a field ``names``, name -> spec, the study adds what it calls its backbones.
     """
 
     summary: str

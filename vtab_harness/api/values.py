@@ -23,12 +23,13 @@ _LARGEST = 2**63
 """Whole numbers beyond are a slip; Python would not even print those of thousands of digits."""
 
 
-def parse_overrides(texts: list[str], option: str = "--set") -> dict[str, str]:
+def parse_overrides(texts: list[str], option: str = "--set", form: str = "key=value") -> dict[str, str]:
     """Splits ``key=value`` options.
 
     Args:
         texts: As given.
         option: What they were given with, for messages.
+        form: What they look like, for messages.
 
     Raises:
         OptionError: One has no ``=``, or a key comes twice.
@@ -41,11 +42,27 @@ def parse_overrides(texts: list[str], option: str = "--set") -> dict[str, str]:
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
-            raise OptionError(f"{option} {text}: expected key=value.", f"For instance {option} steps=200.")
+            raise OptionError(
+                f"{option} {text}: expected {form}.",
+                f"For instance {option} steps=200." if form == "key=value" else None,
+            )
         if key.strip() in overrides:
             raise OptionError(f"{option} {key.strip()} is given twice.")
         overrides[key.strip()] = value.strip()
     return overrides
+
+
+def check_name(name: object) -> None:
+    """Checks that something can be what people call a backbone.
+
+    Raises:
+        OptionError: It is empty, longer than a line, or holds what cannot be printed.
+
+    Example:
+        >>> check_name("MobileNetV2, our weights")
+    """
+    if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name) > 100:
+        raise OptionError(f"{name!r} cannot be the name of a backbone.", "Use letters and digits, 100 at most.")
 
 
 def apply_overrides(settings: T, overrides: Mapping[str, Any], what: str) -> T:

@@ -32,7 +32,7 @@ def with_options(*settings: type[Any], leave_out: Collection[str] = ()) -> Calla
 
         @wraps(command)
         def run(**values: Any) -> None:
-            given = [{f.name: _given(f.name, values.pop(f.name), hints[f.name]) for f in its} for its in options]
+            given = [{f.name: _given(f, values.pop(f.name), hints[f.name]) for f in its} for its in options]
             told = [{name: value for name, value in one.items() if value not in (None, [], {})} for one in given]
             command(*told, **values)
 
@@ -45,8 +45,10 @@ def with_options(*settings: type[Any], leave_out: Collection[str] = ()) -> Calla
     return decorate
 
 
-def _given(name: str, value: Any, wanted: Any) -> Any:
-    return parse_overrides(value, flag(name)) if typing.get_origin(wanted) is Mapping and value else value
+def _given(f: Field[Any], value: Any, wanted: Any) -> Any:
+    if typing.get_origin(wanted) is not Mapping or not value:
+        return value
+    return parse_overrides(value, (*f.metadata[FLAGS], flag(f.name))[0], f.metadata[METAVAR] or "key=value")
 
 
 def shown_default(f: Field[Any]) -> str:

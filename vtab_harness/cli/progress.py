@@ -92,7 +92,8 @@ class SweepProgress:
         self._counts = Counts(len(self._work), 0, 0, 0)
         self._start = time.monotonic()
         backbones = list(dict.fromkeys(backbone for backbone, _ in self._work))
-        self._names = dict(zip(backbones, short_names(backbones), strict=True))
+        called = planned[0].job.settings.called if planned else {}
+        self._names = dict(zip(backbones, short_names(backbones, called), strict=True))
         self._say(f"{len(planned)} jobs: {missing} results to compute, {finished} there already.")
         self._known = {(item.job.backbone, item.job.tasks) for item in planned if item.prepared}
         self._say_passed_over([passed for item in planned for passed in item.passed_over])

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from vtab_harness.api.errors import OptionError
 from vtab_harness.cli.app import INTERRUPTED, app
 from vtab_harness.cli.executor_flags import ExecutorFlags, with_flags
 from vtab_harness.cli.from_settings import with_options
@@ -44,6 +45,9 @@ def run(
     asked = merged(written, with_flags(given, executor_flags))
     settings = SweepSettings(**asked, command=command, sweep=sweep)
     tasks = settings.chosen_tasks()
+    for name, spec in settings.names.items():
+        if spec not in settings.backbones:
+            raise OptionError(f"--name {name}={spec}: there is no such --backbone.", "Give its whole spec.")
     # Wrong names and settings are found before anything is loaded.
     built = build_protocol(settings.protocol, settings.set)
     if built.seeds == 1 and len(settings.seeds) > 1:
@@ -94,7 +98,7 @@ def run(
         records = [record.as_json() for record in evaluation.records]
         typer.echo(json.dumps({"records": records, "failures": failures}, indent=1))
     else:
-        tables.print_scores(evaluation.records.heads(), tasks, settings.suite, evaluation.specs)
+        tables.print_scores(evaluation.records.heads(), tasks, settings.suite, evaluation.specs, settings.called)
         print_failures(evaluation.failures, len(evaluation.records), settings)
         for where, count in Counter(outcome.elsewhere for outcome in evaluation.elsewhere).items():
             typer.echo(f"{count} jobs: {where}.")

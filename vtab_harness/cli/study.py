@@ -51,14 +51,15 @@ def run(given: dict[str, Any], study: File) -> None:
             if found is not None:
                 rows = opened.chosen(evaluation)
                 if all(len(row.specs) == 1 for row in rows):
-                    tables.print_scores(found.records.heads(), evaluation.chosen_tasks(), evaluation.suite, found.specs)
+                    of = evaluation.chosen_tasks(), evaluation.suite, found.specs, opened.called
+                    tables.print_scores(found.records.heads(), *of)
                 else:
                     study_view.print_rows(rows, evaluation, found)
                 for line in tables.passed_over_lines(found.passed_over):
                     tell(line)
         for report in opened.study.reports:
             tell(f"{report.report}:")
-            failed_report = run_report(opened.study, report, tell)
+            failed_report = run_report(opened.study, report, tell, opened.called)
             failures += [] if failed_report is None else [failed_report]
     except KeyboardInterrupt:
         typer.secho("Interrupted. Give the same command again: what is finished is kept.", fg="yellow", err=True)

@@ -40,7 +40,7 @@ def print_rows(rows: Sequence[Row], evaluation: EvaluateTable, found: Evaluation
         records.setdefault((spec, record.identity.task.name), []).append(record.accuracy)
     # Rows of plain specs are called as short as tells them apart.
     plain_specs = [row.name for row in rows if row.table is None]
-    names = dict(zip(plain_specs, short_names(plain_specs), strict=True))
+    names = dict(zip(plain_specs, short_names(plain_specs, evaluation.called), strict=True))
     table = make_table(
         f"Top-1 accuracy in %, {evaluation.protocol}",
         [("backbone", "left"), ("seeds", "right"), *((heading, "right") for heading, _ in columns)],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -93,8 +93,16 @@ def median_accuracy(accuracies: Sequence[float | None]) -> float | None:
     return statistics.median(finished) if finished and len(finished) == len(accuracies) else None
 
 
-def short_names(specs: Sequence[str]) -> list[str]:
-    """Returns headings for spec strings: the name where that tells them apart, else with the differing options."""
+def short_names(specs: Sequence[str], called: Mapping[str, str] | None = None) -> list[str]:
+    """Returns headings for spec strings: the name where that tells them apart, else with the differing options.
+
+    Args:
+        specs: Each once.
+        called: Spec -> what a person calls it.
+    """
+    if called:
+        rest = iter(short_names([spec for spec in specs if spec not in called]))
+        return [called[spec] if spec in called else next(rest) for spec in specs]
     parts = [(spec.partition("?")[0].rstrip("/"), spec.partition("?")[2].split("&")) for spec in specs]
     names = [name.rpartition("/")[2].rpartition(":")[2] or name for name, _ in parts]
     common = set(parts[0][1]).intersection(*(options for _, options in parts)) if parts else set()
@@ -111,7 +119,11 @@ def short_names(specs: Sequence[str]) -> list[str]:
 
 
 def print_scores(
-    records: Iterable[RecordHead], tasks: Sequence[Task], suite: str | None, specs: Sequence[str] = ()
+    records: Iterable[RecordHead],
+    tasks: Sequence[Task],
+    suite: str | None,
+    specs: Sequence[str] = (),
+    called: Mapping[str, str] | None = None,
 ) -> None:
     """Prints tasks x backbones, accuracies in percent.
 
@@ -122,6 +134,7 @@ def print_scores(
         tasks: In table order.
         suite: Name, if the tasks are one.
         specs: For each record the spec by which its backbone was asked for; by default that of the record.
+        called: Spec -> what a person calls it.
     """
     columns: dict[tuple[str, str], dict[str, list[float | None]]] = {}
     protocol = labels = ""
@@ -132,7 +145,7 @@ def print_scores(
         protocol, labels = record.identity.protocol_name, record.identity.labels.examples
     if not columns:
         return
-    names = [escape(name) for name in short_names([spec for spec, _ in columns])]
+    names = [escape(name) for name in short_names([spec for spec, _ in columns], called)]
     examples = TrainExamples.parse(labels)
     title = f"Top-1 accuracy in %, {suite or 'tasks'}, {protocol}"
     title += "" if examples.official else f", learned from {examples.in_words()}"

@@ -59,7 +59,7 @@ def evaluate(
 
 
 def _settings(**options: Any) -> RunSettings:
-    known = [option.name for option in options_of(RunSettings)]
+    known = [option.name for option in options_of(RunSettings) if option.name != "names"]
     for name in options:
         if name not in known:
             near = near_names(name, known)
@@ -172,7 +172,7 @@ Examples:
 
 
 def _describe() -> None:
-    given = [option for option in options_of(RunSettings) if option.name not in ("backbones", "tasks")]
+    given = [option for option in options_of(RunSettings) if option.name not in ("backbones", "names", "tasks")]
     listed = "\n".join(f"    {option.name}: {option.metadata[HELP]}" for option in given)
     evaluate.__doc__ = _DESCRIPTION.format(arguments=listed)
     own = inspect.signature(evaluate)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from vtab_harness.api.backbones import Transform
 from vtab_harness.api.errors import OptionError
+from vtab_harness.api.values import check_name
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,8 +69,7 @@ def named(models: Models, transform: object = None) -> Named:
 def _pairs(models: Any) -> list[tuple[str | None, Any]]:
     if isinstance(models, Mapping):
         for name in models:
-            if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name) > 100:
-                raise OptionError(f"{name!r} cannot be the name of a backbone.", "Use letters and digits.")
+            check_name(name)
         return list(models.items())
     if isinstance(models, str) or not isinstance(models, Iterable) or _is_pair(models) or _is_module(models):
         return [(None, models)]

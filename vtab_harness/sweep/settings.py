@@ -13,7 +13,7 @@ from vtab_harness.api.executors import Executor
 from vtab_harness.api.settings import ResultSettings, Settings, argument, option, part_of
 from vtab_harness.api.tasks import Task
 from vtab_harness.api.train_examples import TrainExamples
-from vtab_harness.api.values import apply_overrides
+from vtab_harness.api.values import apply_overrides, check_name
 
 MOST_SEEDS = 1000
 """Of one command."""
@@ -27,6 +27,9 @@ class RunSettings(ResultSettings):
         (), "Spec such as timm:resnet50.a1_in1k; may be repeated.", "--backbone", "--backbones", "-b"
     )
     _: KW_ONLY
+    names: Mapping[str, str] = option(
+        {}, "What tables call a backbone, NAME=SPEC; may be repeated.", "--name", "--names", metavar="NAME=SPEC"
+    )
     suite: str | None = option(None, "All tasks of a registered suite, for instance mini.")
     tasks: Sequence[str] = option(
         (),
@@ -62,6 +65,16 @@ class RunSettings(ResultSettings):
         ResultSettings.__post_init__(self)
         object.__setattr__(self, "executor", executor)
         TrainExamples.parse(self.train_examples).draws(self.draws)
+        for name in self.names:
+            check_name(name)
+        if len(self.called) < len(self.names):
+            twice = next(spec for name, spec in self.names.items() if self.called[spec] != name)
+            raise OptionError(f"--name: {twice} has two names.", "Give it one.")
+
+    @property
+    def called(self) -> dict[str, str]:
+        """Spec -> what tables call it, of those that have a name; it is a label, and no part of any result."""
+        return {spec: name for name, spec in self.names.items()}
 
     def chosen_tasks(self) -> list[Task]:
         """Returns the tasks, in order and without repetition.

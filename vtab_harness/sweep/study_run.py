@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import msgspec
@@ -84,6 +84,19 @@ class Opened:
     steps: Mapping[str, tuple[Step, ...]]
     todo: tuple[Step, ...]
     rows: tuple[Row, ...]
+
+    @property
+    def called(self) -> dict[str, str]:
+        """Spec -> what tables call it: as the file's `names` say, else as the table of a backbone is called."""
+        called: dict[str, str] = {}
+        baselines = {table.name: table.seeds for table in self.study.baselines}
+        for row in self.rows:
+            if row.table is not None:
+                several = len(row.specs) > 1
+                seeds = [step.seed for step in row.steps] or baselines.get(row.table) or [None]
+                names = [f"{row.name}, seed {seed}" if several else row.name for seed in seeds]
+                called |= dict(zip(row.specs, names, strict=True))
+        return called | self.study.settings.called
 
     def chosen(self, evaluation: EvaluateTable) -> list[Row]:
         """Returns the rows that an evaluation is of."""
@@ -240,10 +253,16 @@ def run_evaluation(opened: Opened, evaluation: EvaluateTable, sweep: Sweep) -> t
     return found, failures
 
 
-def run_report(study: Study, report: ReportTable, tell: Tell) -> Failure | None:
-    """Writes a report."""
+def run_report(
+    study: Study, report: ReportTable, tell: Tell, called: Mapping[str, str] | None = None
+) -> Failure | None:
+    """Writes a report; one whose settings have `names` is told what the study calls its backbones, spec -> name."""
+    settings = report.settings
+    if called and "names" in {f.name for f in fields(settings)}:
+        own = {spec: name for name, spec in settings.names.items()}
+        settings = replace(settings, names={name: spec for spec, name in ({**called, **own}).items()})
     try:
-        registry.reports.get(report.report).write(report.settings, study.settings.results, report.out, tell)
+        registry.reports.get(report.report).write(settings, study.settings.results, report.out, tell)
     except VtabError as error:
         return Failure(report.report, str(error))
     return None

@@ -148,3 +148,24 @@ def test_a_gate_of_the_tasks_that_one_has(tmp_path: Path) -> None:
         vtab("gate", tmp_path / "results", "--baseline", baseline, "--update", "--task", "svhn")
     with pytest.raises(OptionError, match="give one of them"):
         vtab("gate", tmp_path / "results", "--baseline", baseline, "--update", "--suite", "mini", *chosen)
+
+
+def test_compare_calls_backbones_by_the_names_that_are_given(results: Path) -> None:
+    said = vtab("compare", "First", "timm:b", results, "--name", "First=timm:a?x=1").stdout
+    assert said.startswith("A  First: timm:a?x=1  (")
+    assert said.splitlines()[-1].startswith("First is better than timm:b by ")
+    with pytest.raises(OptionError, match="--name First: expected NAME=SPEC"):
+        vtab("compare", "a", "timm:b", results, "--name", "First")
+
+
+def test_newest_decides_which_weights_of_a_spec_are_meant(tmp_path: Path) -> None:
+    old, new = "2026-01-02T03:04:05+00:00", "2026-02-02T03:04:05+00:00"
+    write_records(tmp_path, ["timm:a", "timm:b"], "mini", accuracies=[0.7, 0.5], examples=200, finished=old)
+    baseline = tmp_path / "baseline.safetensors"
+    vtab("gate", tmp_path, "--baseline", baseline, "--update")
+    write_records(tmp_path, ["timm:a"], "mini", accuracies=[0.6], examples=200, finished=new, weights="2" * 64)
+    with pytest.raises(OptionError, match="may be any of"):
+        vtab("compare", "a", "b", tmp_path)
+    assert "A - B" in vtab("compare", "a", "b", tmp_path, "--newest").stdout
+    asked = ("gate", tmp_path, "--baseline", baseline)
+    assert (vtab(*asked).exit_code, vtab(*asked, "--newest").exit_code) == (2, 1)

@@ -144,3 +144,21 @@ def test_an_empty_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=str(tmp_path)):
         run(tmp_path, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_names_and_the_newest_of_one_spec(tmp_path: Path) -> None:
+    results, out, spec = tmp_path / "results", tmp_path / "board", "timm:net?checkpoint=/a/b.pt&x=1"
+    write_records(results, [spec], "mini", weights="1" * 64, finished="2026-01-02T03:04:05+00:00")
+    write_records(results, [spec], "mini", weights="2" * 64, finished="2026-02-02T03:04:05+00:00")
+    options = (results, "--out", out, "--no-plots", "--no-page", "--name", f"Net={spec}", "--name", "No=timm:no")
+    said = run(*options).output
+    assert "2 rows are of one spec" in said
+    assert "--newest takes the newest" in said
+    assert "--name No=timm:no: there is no such backbone" in said
+    assert {row["backbone"] for row in rows(out / "leaderboard.csv")} == {"Net (11111111)", "Net (22222222)"}
+    assert "rows are of one spec" not in run(*options, "--newest").output
+    (row,) = rows(out / "leaderboard.csv")
+    assert (row["backbone"], row["weights"], row["spec"]) == ("Net", "2" * 64, spec)
+    left = rows(out / "left_out.csv")
+    assert len(left) == 10
+    assert {item["reason"] for item in left} == {"a newer result of its spec is there (--newest)"}

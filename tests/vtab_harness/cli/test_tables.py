@@ -76,3 +76,9 @@ def test_a_name_that_no_terminal_holds_is_folded_and_nothing_is_lost(capsys: pyt
     assert printed.count("x") == 200
     assert "12.34" in printed.split()
     assert "between" in printed.split()
+
+
+def test_a_given_name_stands_for_the_spec() -> None:
+    specs = ["timm:r?seed=0&x=1", "timm:r?seed=1&x=1", "timm:long?checkpoint=/a/b"]
+    assert short_names(specs, {specs[2]: "Mine"}) == ["r seed=0", "r seed=1", "Mine"]
+    assert short_names(specs[1:], {specs[2]: "Mine"}) == ["r", "Mine"]

@@ -9,6 +9,7 @@ import pytest
 from filelock import FileLock
 from study_makers import STUDY, makers, write
 
+from leaderboards.plugin import LeaderboardReport
 from vtab_harness.api.errors import VtabError
 from vtab_harness.sweep.evaluate import run_sweep
 from vtab_harness.sweep.study import read_whole_study
@@ -176,3 +177,24 @@ def test_a_report_that_cannot_be_written_is_a_failure_of_its_own(tmp_path: Path,
     failure = run_report(study, report, print)
     assert isinstance(failure, Failure)
     assert failure.what == "leaderboard"
+
+
+def test_reports_are_told_what_the_study_calls_its_backbones(
+    tmp_path: Path, made: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = STUDY + '[[baseline]]\nname = "there"\nbackbone = "timm:test_resnet?pretrained=false"\n[[leaderboard]]\n'
+    top = '[names]\n"My own" = "timm:test_vit"\n'
+    study = opened(write(tmp_path, text + top))
+    specs = {row.name: row.specs for row in study.rows}
+    assert study.called == {
+        "timm:test_vit": "My own",
+        "timm:test_resnet?pretrained=false": "there",
+        specs["first"][0]: "first, seed 0",
+        specs["first"][1]: "first, seed 3",
+        specs["second"][0]: "second",
+    }
+    told: list[dict[str, str]] = []
+    (report,) = study.study.reports
+    monkeypatch.setattr(LeaderboardReport, "write", lambda _, settings, *rest: told.append(dict(settings.names)))
+    assert run_report(study.study, report, print, study.called) is None
+    assert told == [{name: spec for spec, name in study.called.items()}]
