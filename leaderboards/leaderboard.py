@@ -58,6 +58,10 @@ class LeaderboardSettings(ReadSettings):
     baseline: str | None = option(None, "Backbone that the others are compared with.")
     hub_benchmark: str | None = option(None, "Dataset repository that Hub evaluation results name.", metavar="ORG/NAME")
     plots: bool = option(True, "Draw plots.")
+    plain_plots: bool = option(False, "Plots without title and caption, for papers.", "--plain-plots")
+    plot_only: Sequence[str] = option(
+        (), "Backbones that plots show, by name, spec or folder; may be repeated.", "--plot-only", metavar="BACKBONE"
+    )
     page: bool = option(True, "Write index.html.")
     verify: bool = option(True, "Count the predictions of new records again.")
 
@@ -134,7 +138,10 @@ def build(found: Found, settings: LeaderboardSettings, tell: Tell) -> tuple[Boar
     if settings.plots:
         from leaderboards import plots
 
-        files += plots.write_all(board, summary, out / "plots", say)
+        shown = [find_row(board, name, "--plot-only") for name in settings.plot_only]
+        rows = list(dict.fromkeys(shown)) or list(range(len(board.backbones)))
+        of_rows = board.select(rows), summary.select(rows)
+        files += plots.write_all(*of_rows, out / "plots", say, settings.plain_plots)
     if settings.page:
         from leaderboards import page
 
@@ -202,7 +209,7 @@ def report(board: Board, summary: Summary, best: int = 10, commands: int = 5) ->
     return lines
 
 
-def find_row(board: Board, name: str) -> int:
+def find_row(board: Board, name: str, option: str = "--baseline") -> int:
     """Returns the row that a person means: by folder, spec or name.
 
     Raises:
@@ -214,12 +221,12 @@ def find_row(board: Board, name: str) -> int:
             return rows[0]
         if rows:
             folders = ", ".join(board.backbones[i].key for i in rows)
-            raise OptionError(f"--baseline {name}: there are several.", f"Give one of the folders: {folders}.")
+            raise OptionError(f"{option} {name}: there are several.", f"Give one of the folders: {folders}.")
     from vtab_harness.api.errors import near_names
 
-    close = near_names(name, [row.spec for row in board.backbones])
+    close = near_names(name, [text for row in board.backbones for text in (row.name, row.spec)])
     raise OptionError(
-        f"--baseline {name}: there is no such backbone in the table.",
+        f"{option} {name}: there is no such backbone in the table.",
         f"Did you mean {' or '.join(close)}?" if close else None,
     )
 

@@ -126,6 +126,8 @@ class Board:
         seconds: float64 (B, T, S), sum over the phases; NaN where there is no record.
         paths: object (B, T, S), file of the record as str, or None.
         images_per_second: float64 (B,), test images a second where the records allow it, else NaN.
+        machines: For each backbone what its `images_per_second` was measured on: the GPU, or the processor and how many
+            threads; only those of one machine compare. Empty where nothing is known.
         left_out: What is not in the table, and why.
         duplicates: Records that disagree.
         aggregation: Over seeds. The median is what the VTAB leaderboard reports.
@@ -157,6 +159,7 @@ class Board:
     overridden: Mapping[str, Any] = field(default_factory=dict)
     right: NDArray[np.object_] | None = None
     test_images: Mapping[str, str] = field(default_factory=dict)
+    machines: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Checks that the arrays belong together.
@@ -220,4 +223,5 @@ class Board:
         names = ("accuracy", "correct", "examples", "status", "seconds", "paths", "images_per_second")
         arrays = {name: getattr(self, name)[rows] for name in names}
         right = None if self.right is None else self.right[rows]
-        return replace(self, backbones=tuple(chosen), right=right, **arrays)
+        machines = tuple(self.machines[i] for i in rows) if self.machines else ()
+        return replace(self, backbones=tuple(chosen), right=right, machines=machines, **arrays)

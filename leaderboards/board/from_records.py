@@ -97,7 +97,8 @@ def fill_board(results: Results, choice: Choice, aggregation: Aggregation = "med
     board.correct[at], board.examples[at] = frame["correct"], frame["examples"]
     right = np.full(board.paths.shape, b"", object)
     right[at] = frame["right"]
-    board.images_per_second[:] = _speeds(frame).reindex(places[0])
+    speeds = _speeds(frame).reindex(places[0])
+    board.images_per_second[:] = speeds["speed"]
     date = fitting["finished"].max()
     variants = dict(fitting[["task", "variant"]].drop_duplicates("task").astype(object).itertuples(index=False))
     return replace(
@@ -114,6 +115,7 @@ def fill_board(results: Results, choice: Choice, aggregation: Aggregation = "med
         test_images=dict(
             fitting[["task", "test_images"]].drop_duplicates("task").astype(object).itertuples(index=False)
         ),
+        machines=tuple(speeds["machine"].fillna("")),
     )
 
 
@@ -247,16 +249,36 @@ def _seconds(frame: pd.DataFrame) -> pd.Series:
     return frame["seconds"].where(frame["started"].isna(), shared)
 
 
-def _speeds(frame: pd.DataFrame) -> pd.Series:
-    """Returns backbone -> test images a second, where it was measured.
+def _speeds(frame: pd.DataFrame) -> pd.DataFrame:
+    """Returns backbone -> ``speed`` in test images a second, and the ``machine`` of it, where it was measured.
 
     A protocol that trains the network runs every test image through each trained network; where features are kept, the
-    time of the test pass says nothing, unless the record states a speed.
+    time of the test pass says nothing, unless the record states a speed. Of a backbone that ran on several machines,
+    that one counts which most backbones ran on: speeds of different machines compare no networks.
     """
+    frame = frame[["folder", "started", "trained", "test_seconds", "examples", "images_per_second"]].assign(
+        machine=_machines(frame)
+    )
+    place = ["folder", "machine"]
     is_stated = frame["images_per_second"] > 0
-    stated = frame[is_stated].groupby("folder", observed=True)["images_per_second"].median()
+    stated = frame[is_stated].groupby(place, observed=True)["images_per_second"].median()
     passes = frame[~is_stated & frame["trained"] & (frame["test_seconds"] > 0) & (frame["examples"] > 0)]
     # Seeds and tasks that share a pass share its time.
-    runs = passes.groupby(["folder", "started", "test_seconds"], observed=True, dropna=False)["examples"].sum()
-    runs = runs.reset_index().groupby("folder", observed=True)[["examples", "test_seconds"]].sum()
-    return stated.combine_first(runs["examples"] / runs["test_seconds"])
+    runs = passes.groupby([*place, "started", "test_seconds"], observed=True, dropna=False)["examples"].sum()
+    runs = runs.reset_index().groupby(place, observed=True)[["examples", "test_seconds"]].sum()
+    speeds = stated.combine_first(runs["examples"] / runs["test_seconds"]).rename("speed").rename_axis(place)
+    found = speeds.reset_index()
+    common = found["machine"].map(found["machine"].value_counts())
+    found = found.assign(common=common).sort_values(["common", "machine"], ascending=[False, True], kind="stable")
+    return found.drop_duplicates("folder").set_index("folder")[["speed", "machine"]]
+
+
+def _machines(frame: pd.DataFrame) -> pd.Series:
+    """Returns what each record was computed on: a GPU, or a processor with so many threads."""
+    kinds = frame[["device", "device_name", "threads"]].drop_duplicates().astype(object)
+    names = {
+        kind: f"{kind[1]}, {kind[2]} thread{'s' * (kind[2] != 1)}" if kind[0] == "cpu" else str(kind[1])
+        for kind in kinds.itertuples(index=False, name=None)
+    }
+    keys = zip(*(frame[name].astype(object) for name in ("device", "device_name", "threads")), strict=True)
+    return pd.Series([names[key] for key in keys], frame.index, dtype=object)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,18 @@ class Summary:
         if np.isnan(self.tied_rank[row]):
             return ""
         return f"{self.tied_rank[row]:.0f}{' =' * bool(self.tied[row])}"
+
+    def select(self, rows: Sequence[int]) -> Summary:
+        """Returns the statistics of some rows, in the order given; ranks and ties are those among all."""
+        chosen: dict[str, Any] = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, np.ndarray):
+                chosen[f.name] = value[np.ix_(rows, rows)] if f.name in ("different", "better") else value[rows]
+            elif isinstance(value, tuple):
+                chosen[f.name] = tuple(value[i] for i in rows)
+        baseline = next((place for place, row in enumerate(rows) if row == self.baseline), None)
+        return replace(self, **chosen, baseline=baseline)
 
 
 def summarise(board: Board, draws: int = DRAWS, confidence: float = 0.95, seed: int = 0) -> Summary:

@@ -28,7 +28,7 @@ _WHOLE = {
 }
 _WHOLE |= {"pretraining_step", "feature_size", "input_height", "input_width"}
 _TEXT = {"backbone", "source", "spec", "folder", "weights", "missing", "finish_with", "group", "task", "title"}
-_TEXT |= {"status", "record", "task_variant", "baseline"}
+_TEXT |= {"status", "record", "task_variant", "baseline", "measured_on"}
 
 
 def write(board: Board, summary: Summary, out: Path) -> list[Path]:

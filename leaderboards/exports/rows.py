@@ -74,6 +74,7 @@ def leaderboard_columns(board: Board, summary: Summary) -> dict[str, Column]:
         "parameters": [row.parameters for row in backbones],
         "multiply_adds": [row.macs for row in backbones],
         "images_per_second": numbers(board.images_per_second[rows], 1),
+        "measured_on": [board.machines[i] if board.machines else "" for i in rows],
         "seconds": numbers(board.total_seconds()[rows], 1),
         "seeds_fewest": fewest[rows].tolist(),
         "seeds_most": most[rows].tolist(),

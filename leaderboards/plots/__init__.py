@@ -17,8 +17,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def write_all(board: Board, summary: Summary, out: Path, tell: Callable[[str], None] | None = None) -> list[Path]:
-    """Writes every plot that the data can give, each as SVG and as PNG.
+def write_all(
+    board: Board,
+    summary: Summary,
+    out: Path,
+    tell: Callable[[str], None] | None = None,
+    plain: bool = False,
+) -> list[Path]:
+    """Writes every plot that the data can give, each as SVG, PNG and PDF.
 
     ``heatmap``, ``group_means``, ``accuracy_parameters``, ``accuracy_macs``, ``accuracy_images_per_second``,
     ``transfer``; ``wins`` of every two backbones; ``differences`` of the best complete backbone from the baseline, or
@@ -30,12 +36,13 @@ def write_all(board: Board, summary: Summary, out: Path, tell: Callable[[str], N
         summary: Of that board.
         out: Folder, made if need be.
         tell: Called with a sentence for each plot that is not drawn, which says why.
+        plain: Whether titles and captions are left out of the plots; ``captions.txt`` has them then.
 
     Returns:
         The files, in the order above. Equal boards give equal bytes.
     """
     from leaderboards.plots import cost, differences, groups, heatmap, search, transfer, wins
-    from leaderboards.plots.style import NotDrawnError, best_first, save
+    from leaderboards.plots.style import SUFFIXES, NotDrawnError, best_first, save, words_of
 
     ranked = [int(i) for i in best_first(summary.mean)]
     complete = [i for i in ranked if summary.mean[i] == summary.mean[i]]
@@ -65,6 +72,7 @@ def write_all(board: Board, summary: Summary, out: Path, tell: Callable[[str], N
         "training": lambda: of_best(search.draw_training),
     }
     files: list[Path] = []
+    words: dict[str, str] = {}
     for name, draw in plots.items():
         try:
             figure = draw()
@@ -72,8 +80,12 @@ def write_all(board: Board, summary: Summary, out: Path, tell: Callable[[str], N
             if tell is not None:
                 tell(f"No plot {name}: {reason}")
             # An older plot of that name would be taken for one of these records.
-            for suffix in (".svg", ".png"):
+            for suffix in SUFFIXES:
                 (out / f"{name}{suffix}").unlink(missing_ok=True)
             continue
-        files += save(figure, out, name)
+        words[name] = words_of(figure)
+        files += save(figure, out, name, plain)
+    if plain and words:
+        files.append(out / "captions.txt")
+        files[-1].write_text("\n".join(f"{name}: {text}" for name, text in words.items()), encoding="utf-8")
     return files

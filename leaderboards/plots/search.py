@@ -24,6 +24,7 @@ from leaderboards.plots.style import (
     NotDrawnError,
     bare,
     frame,
+    log_ticks,
     new_figure,
     printable,
     row_names,
@@ -114,6 +115,8 @@ def draw(board: Board, row: int) -> Figure:
                 axes.plot([at], [100 * best.validation_accuracy], "D", color="black", markersize=6, zorder=5)
         if log:
             axes.set_xscale("log")
+            log_ticks(axes.xaxis, min(place.values()), max(place.values()))
+            axes.xaxis.set_major_formatter(_power)
         if numeric and len(values) <= 4:
             axes.set_xticks([float(value) for value in values], [f"{value:g}" for value in values])
             axes.minorticks_off()
@@ -197,6 +200,13 @@ def _choice(trial: Trial, names: Sequence[str]) -> str:
 
 def _short(value: Any) -> str:
     return f"{value:g}" if _is_number(value) else str(value)
+
+
+def _power(value: float, _: object) -> str:
+    """Writes a tick of a logarithmic axis: whole powers as such, what lies between as a number."""
+    exponent = math.log10(value)
+    is_power = math.isclose(exponent, round(exponent), abs_tol=1e-9)
+    return rf"$10^{{{round(exponent)}}}$" if is_power else f"{value:g}"
 
 
 def _natural(text: str) -> list[tuple[int, float, str]]:

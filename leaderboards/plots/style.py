@@ -5,22 +5,25 @@ The Figure interface of matplotlib is used and never pyplot: no window, no state
 
 from __future__ import annotations
 
+import math
 import re
 import textwrap
 import unicodedata
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib import font_manager, rc_context
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from leaderboards.board.board import Board
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 FONT = "DejaVu Sans"  # Comes with matplotlib, so that a plot looks the same everywhere.
 TITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 12.0, 9.0, 8.0
@@ -133,19 +136,55 @@ def bare(axes: Axes, grid: str = "both") -> None:
         axes.grid(axis=grid, color=LIGHT, linewidth=0.6)  # type: ignore[arg-type]
 
 
-def save(figure: Figure, out: Path, name: str) -> list[Path]:
-    """Writes `name`.svg and `name`.png, the same bytes for the same figure.
+def log_ticks(axis: Axis, low: float, high: float) -> None:
+    """Gives a logarithmic axis between two values at least three labelled ticks, at numbers as round as that allows."""
+    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for factors in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
+        ticks = [factor * 10.0**exponent for exponent in exponents for factor in factors]
+        ticks = [tick for tick in ticks if low <= tick <= high]
+        if len(ticks) >= 3:
+            break
+    else:
+        # Less than a factor of two: as on a linear axis.
+        found = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+        ticks = [tick for tick in found if low <= tick <= high]
+    axis.set_major_locator(FixedLocator(ticks[:: 1 + (len(ticks) - 1) // 9]))
+    axis.set_minor_formatter(NullFormatter())
+
+
+SUFFIXES = (".svg", ".png", ".pdf")
+
+
+def save(figure: Figure, out: Path, name: str, plain: bool = False) -> list[Path]:
+    """Writes `name`.svg, .png and .pdf, the same bytes for the same figure.
+
+    Args:
+        figure: With title and caption.
+        out: Folder, made if need be.
+        name: Of the files.
+        plain: Whether title and caption are left out, for a paper that has its own.
 
     Returns:
-        The two files.
+        The files.
     """
     out.mkdir(parents=True, exist_ok=True)
-    files = [out / f"{name}.svg", out / f"{name}.png"]
-    # Glyphs as outlines: whoever opens the SVG need not have the font. Dates and random identifiers would make two
-    # equal plots differ.
+    files = [out / f"{name}{suffix}" for suffix in SUFFIXES]
+    # Dates and random identifiers would make two equal plots differ.
+    metadata: list[dict[str, Any]] = [{"Date": None}, {"Software": None}, {"CreationDate": None}]
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # Once is enough: laying out takes half the time.
-    with rc_context({"svg.fonttype": "path", "svg.hashsalt": name, "font.family": FONT}):
-        figure.savefig(files[0], metadata={"Date": None})
-        figure.savefig(files[1], dpi=160, metadata={"Software": None})
+    cut: dict[str, Any] = {}
+    if plain:
+        for text in (figure.suptitle(""), figure.supxlabel("")):
+            text.set_in_layout(False)
+        cut = {"bbox_inches": "tight", "pad_inches": 0.02}
+    # Glyphs as outlines in SVG: whoever opens it need not have the font. In PDF as TrueType, which journals ask for.
+    with rc_context({"svg.fonttype": "path", "svg.hashsalt": name, "pdf.fonttype": 42, "font.family": FONT}):
+        for file, facts in zip(files, metadata, strict=True):
+            figure.savefig(file, metadata=facts, dpi=160, **cut)
     return files
+
+
+def words_of(figure: Figure) -> str:
+    """Returns title and caption of a figure as text."""
+    return f"{figure.get_suptitle()}\n\n{figure.get_supxlabel()}\n"

@@ -59,6 +59,8 @@ class Entry(NamedTuple):
     trained: int = 0
     images_per_second: float | None = None
     device: str = ""
+    device_name: str = ""
+    threads: int = 0
     started: str = ""
     finished: str = ""
     predictions: str = ""
@@ -154,6 +156,8 @@ def _flat(path: str, record: Usable) -> Entry:
         trained=int(identity.protocol.name == "finetune"),
         images_per_second=run.images_per_second,
         device=head.environment.device,
+        device_name=head.environment.device_name,
+        threads=head.environment.threads,
         started=run.started,
         finished=run.finished,
         predictions="" if head.predictions is None else head.predictions.sha256,

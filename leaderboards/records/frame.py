@@ -61,6 +61,8 @@ COLUMNS = {
     "trained": Column("bool", "whether the network itself was trained, so that the test pass ran it"),
     "images_per_second": Column("float64", "test images a second through the network, as recorded; else empty"),
     "device": Column("category", "that it was computed on"),
+    "device_name": Column("category", "of the processor or GPU"),
+    "threads": Column("int64", "of the CPU, for one operator"),
     "started": Column("datetime64[us, UTC]", "when the run began; empty where the record's date is none"),
     "finished": Column("datetime64[us, UTC]", "when the record was written"),
     "predictions": Column("category", "sha256 of the predictions; empty where training diverged"),

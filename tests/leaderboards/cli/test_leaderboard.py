@@ -162,3 +162,30 @@ def test_names_and_the_newest_of_one_spec(tmp_path: Path) -> None:
     left = rows(out / "left_out.csv")
     assert len(left) == 10
     assert {item["reason"] for item in left} == {"a newer result of its spec is there (--newest)"}
+
+
+def test_plots_of_chosen_rows_for_a_paper(tmp_path: Path) -> None:
+    results, out = tmp_path / "results", tmp_path / "board"
+    write_records(results, 3, MINI[:2], examples=200)
+    tasks = ("--task", MINI[0], "--task", MINI[1])
+    options = (results, "--out", out, "--no-page", *tasks, "--plain-plots", "--plot-only", "made_0")
+    run(*options, "--plot-only", "timm:made_2")
+    assert (out / "plots" / "heatmap.pdf").exists()
+    assert "made_0" in (out / "plots" / "heatmap.svg").read_text()
+    assert "made_1" not in (out / "plots" / "heatmap.svg").read_text()
+    assert "Accuracy by backbone and task" in (out / "plots" / "captions.txt").read_text()
+    assert len(rows(out / "leaderboard.csv")) == 3
+    with pytest.raises(OptionError, match="--plot-only made_9: there is no such backbone"):
+        run(*options, "--plot-only", "made_9")
+
+
+def test_the_machine_of_a_speed_is_in_the_table(tmp_path: Path) -> None:
+    results, out = tmp_path / "results", tmp_path / "board"
+    for spec, device, speeds in (("timm:a", "cpu", [10, 30]), ("timm:b", "cuda", [500, 700]), ("timm:c", "cpu", [40])):
+        for task, speed in zip(MINI, speeds, strict=False):
+            record, scored = made_record(task, spec, device=device)
+            run_block = msgspec.structs.replace(record.run, images_per_second=float(speed))
+            Store(results).write(msgspec.structs.replace(record, run=run_block), scored)
+    run(results, "--out", out, "--no-plots", "--no-page")
+    found = {row["backbone"]: (row["images_per_second"], row["measured_on"]) for row in rows(out / "leaderboard.csv")}
+    assert found == {"a": ("20.0", "made up, 1 thread"), "b": ("600.0", "made up"), "c": ("40.0", "made up, 1 thread")}

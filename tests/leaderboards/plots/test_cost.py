@@ -3,15 +3,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_boards import made_board, with_holes
 from made_summary import made_summary
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from leaderboards.plots import cost
-from leaderboards.plots.style import NotDrawnError
+from leaderboards.plots.style import NotDrawnError, log_ticks
 
 SMALL = st.one_of(st.integers(0, 5).map(float), st.just(float("nan")))
 
@@ -100,3 +101,50 @@ def test_equal_points_are_drawn_without_a_warning() -> None:
 )
 def test_counts_are_short(value: float, text: str) -> None:
     assert cost.short(value) == text
+
+
+def test_names_keep_clear_of_the_bars_of_others() -> None:
+    board = made_board(10, tasks=3, seeds=1, examples=60)
+    # Close together, so that bars stand among the names.
+    close = tuple(replace(row, parameters=1_000_000 + 9_000 * i) for i, row in enumerate(board.backbones))
+    board = replace(board, backbones=close)
+    summary = made_summary(board)
+    figure = cost.draw(board, summary, "parameters")
+    axes, canvas = figure.axes[0], FigureCanvasAgg(figure)
+    canvas.draw()
+    boxes = [Text.get_window_extent(t, canvas.get_renderer()) for t in axes.texts if t.get_text().startswith("made")]
+    assert boxes
+    for row, low, high in zip(board.backbones, summary.mean_low, summary.mean_high, strict=True):
+        bar = axes.transData.transform([(row.parameters, 100 * y) for y in np.linspace(low, high, 200)])
+        assert not any(box.contains(*point) for box in boxes for point in bar)
+
+
+@given(st.floats(0.001, 1e12), st.floats(1.0001, 1e6))
+@settings(max_examples=60, deadline=None)
+def test_a_logarithmic_axis_has_three_ticks_or_more(low: float, factor: float) -> None:
+    axes = Figure().subplots()
+    axes.set_xscale("log")
+    axes.set_xlim(low, low * factor)
+    log_ticks(axes.xaxis, low, low * factor)
+    ticks = axes.xaxis.get_majorticklocs()
+    assert 3 <= len(ticks) <= 10
+    assert low <= min(ticks) <= max(ticks) <= low * factor
+
+
+def test_speeds_of_two_machines_are_two_panels_each_with_its_front() -> None:
+    board = made_board(6, tasks=3, seeds=1)
+    speeds = np.array([10.0, 20, 30, 1000, 2000, 5])
+    board = replace(board, images_per_second=speeds, machines=("a", "a", "a", "a GPU", "a GPU", "another"))
+    summary = made_summary(board)
+    figure = cost.draw(board, summary, "images_per_second")
+    assert [axes.get_title() for axes in figure.axes] == ["a", "a GPU"]
+    for axes, rows in zip(figure.axes, ([0, 1, 2], [3, 4]), strict=True):
+        front = np.array(rows)[cost.pareto_front(-speeds[rows], summary.mean[rows])]
+        assert sorted(axes.lines[-1].get_xdata()) == pytest.approx(sorted(speeds[front]))
+    caption = " ".join(figure.get_supxlabel().split())
+    assert "Each panel is one machine" in caption
+    assert "Not shown, because measured on other machines: 1." in caption
+    alone = cost.draw(board.select([0, 1, 2]), summary.select([0, 1, 2]), "images_per_second")
+    assert "Measured on a." in " ".join(alone.get_supxlabel().split())
+    with pytest.raises(NotDrawnError, match="on one machine"):
+        cost.draw(replace(board, machines=tuple("abcdef")), summary, "images_per_second")
