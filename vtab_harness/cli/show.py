@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,19 +14,38 @@ from vtab_harness.cli.plain_text import plain
 
 if TYPE_CHECKING:
     from vtab_harness.api.records import Record
+    from vtab_harness.sweep.confusion import ClassResult
 
 
 @app.command()
 def show(
     record: Annotated[Path, typer.Argument(help="A seed*.json file in a results folder.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the record as JSON, with --classes and these as well.")
+    ] = False,
+    classes: Annotated[
+        int | None, typer.Option(min=0, help="How many of the worst classes, 0 for none (default 10).")
+    ] = None,
 ) -> None:
-    """Show a record: the score, the whole search, and where the number comes from."""
+    """Show a record: the score, the whole search, the worst classes, and where the number comes from."""
+    from vtab_harness.api.errors import StorageError
+    from vtab_harness.sweep.choices import in_words
+    from vtab_harness.sweep.confusion import classes_of
     from vtab_harness.sweep.store import read_record
 
     found = read_record(record)
+    of_classes, why_none = [], ""
+    if classes != 0 and not (as_json and classes is None):
+        try:
+            of_classes = classes_of(record, found)
+        except StorageError as error:
+            why_none = str(error)
     if as_json:
-        typer.echo(json.dumps(found.as_json(), indent=1))
+        plain_json = found.as_json()
+        if classes:
+            plain_json["classes"] = None if why_none else [one.as_json() for one in of_classes[:classes]]
+            plain_json |= {"no_classes": why_none} if why_none else {}
+        typer.echo(json.dumps(plain_json, indent=1))
         return
     from rich.markup import escape
 
@@ -43,6 +63,27 @@ def show(
         loss = "" if trial.validation_loss is None else f"{trial.validation_loss:.4f}"
         trials.add_row("chosen" if i == found.search.chosen else "", escape(plain(setting)), accuracy, loss)
     tables.show(trials)
+    for sentence in in_words(found.search.trials, found.search.chosen, found.learned_from.validation):
+        typer.echo(plain(sentence))
+    if why_none:
+        typer.echo(f"\nNo results by class: {plain(why_none)}")
+    elif of_classes:
+        _print_classes(of_classes, 10 if classes is None else classes)
+
+
+def _print_classes(classes: Sequence[ClassResult], most: int) -> None:
+    from vtab_harness.cli import tables
+
+    headings = [("class", "right"), ("examples", "right"), ("right %", "right"), ("called so", "right")]
+    few = f"{most} of {len(classes)} classes" if most < len(classes) else f"all {len(classes)} classes"
+    table = tables.make_table(f"Classes, worst first: {few}", [*headings, ("mostly taken for", "left")])
+    for one in classes[:most]:
+        taken = ", ".join(f"{label} ({count:,})" for label, count in one.taken_for)
+        share = f"{100 * one.right / one.examples:.1f}"
+        table.add_row(str(one.label), f"{one.examples:,}", share, f"{one.called:,}", taken)
+    typer.echo()
+    tables.show(table)
+    typer.echo("Classes count from 0, in the order of the task's labels; in brackets, how many examples.")
 
 
 HEADINGS = ("validation %", "validation loss")
