@@ -105,6 +105,7 @@ def build(found: Found, settings: LeaderboardSettings, tell: Tell) -> tuple[Boar
         StorageError: The folder cannot be written, or no record can be used or is left.
     """
     from leaderboards import exports
+    from leaderboards.board.choices import choices_of, in_words
     from leaderboards.board.from_records import fill_board
     from leaderboards.board.summary import summarise
     from leaderboards.records.results import read_results
@@ -134,7 +135,8 @@ def build(found: Found, settings: LeaderboardSettings, tell: Tell) -> tuple[Boar
     if settings.baseline is not None:
         summary = replace(summary, baseline=find_row(board, settings.baseline))
     references = _references(board, settings, say)
-    files = exports.write_all(board, summary, out, references, settings.hub_benchmark)
+    choices = choices_of(board, summary)
+    files = exports.write_all(board, summary, out, references, settings.hub_benchmark, choices)
     if settings.plots:
         from leaderboards import plots
 
@@ -150,7 +152,7 @@ def build(found: Found, settings: LeaderboardSettings, tell: Tell) -> tuple[Boar
     counts = (board.examples > 0).sum(axis=2)
     if len(set(counts[counts > 0].tolist())) > 1:
         say(f"Not every result has the same number of seeds: {counts[counts > 0].min()} to {counts.max()}.")
-    for line in report(board, summary):
+    for line in (*report(board, summary), *in_words(choices)):
         say(line)
     stamp = {
         "inputs": _inputs(found, settings),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leaderboards.board.board import Board
+from leaderboards.board.choices import SearchChoice
 from leaderboards.board.summary import Summary
 
 if TYPE_CHECKING:
@@ -13,7 +15,12 @@ if TYPE_CHECKING:
 
 
 def write_all(
-    board: Board, summary: Summary, out: Path, references: tuple[Reference, ...] = (), benchmark: str | None = None
+    board: Board,
+    summary: Summary,
+    out: Path,
+    references: tuple[Reference, ...] = (),
+    benchmark: str | None = None,
+    choices: Sequence[SearchChoice] = (),
 ) -> list[Path]:
     """Writes every table.
 
@@ -23,6 +30,7 @@ def write_all(
         out: Folder; made if need be.
         references: Published results to show below the table, set off from it.
         benchmark: Dataset repository on the Hugging Face Hub that evaluation results are reported for.
+        choices: Of searches, for what they hang on.
 
     Returns:
         The files. Equal boards give equal bytes, but for Parquet's version of its writer.
@@ -36,7 +44,7 @@ def write_all(
         wins.write(board, summary, out / "wins.csv"),
         csv.write_left_out(board, out / "left_out.csv"),
         *csv.write_published(references, out / "published.csv"),
-        markdown.write(board, summary, out / "leaderboard.md", references),
+        markdown.write(board, summary, out / "leaderboard.md", references, choices),
         latex.write(board, summary, out / "leaderboard.tex", references),
         *parquet.write(board, summary, out),
         vtab_website.write(board, summary, out / "vtab_website.csv"),

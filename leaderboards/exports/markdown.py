@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leaderboards.board.board import Board
+from leaderboards.board.choices import SearchChoice, in_words
 from leaderboards.board.rounding import rounded
 from leaderboards.board.summary import Summary
 from leaderboards.exports.rows import order
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from leaderboards.published import Reference
 
 
+_CHOICES = 60
 _AGAINST = 12
 """How many of the best backbones are shown against each other; `wins.csv` has all."""
 
@@ -48,8 +50,14 @@ def score(value: float, best: bool = False) -> str:
     return f"**{rounded(100 * value, 2)}**" if best else rounded(100 * value, 2)
 
 
-def write(board: Board, summary: Summary, path: Path, references: Sequence[Reference] = ()) -> Path:
-    """Writes the tables, what is incomplete, and what was left out."""
+def write(
+    board: Board,
+    summary: Summary,
+    path: Path,
+    references: Sequence[Reference] = (),
+    choices: Sequence[SearchChoice] = (),
+) -> Path:
+    """Writes the tables, what is incomplete, what searches hung on, and what was left out."""
     rows = order(summary, board)
     level = f"{100 * summary.confidence:g} %"
     parts = [
@@ -62,6 +70,7 @@ def write(board: Board, summary: Summary, path: Path, references: Sequence[Refer
         *_wins(board, summary),
         *_references(board, references),
         *_incomplete(board, summary, rows),
+        *_choices(board, choices),
         *_left_out(board),
     ]
     with storage_errors(path.parent, "writing a leaderboard"):
@@ -160,6 +169,15 @@ def _incomplete(board: Board, summary: Summary, rows: NDArray[np.intp]) -> list[
         tasks = ", ".join(for_markdown(name) for name in summary.missing[b])
         parts += [f"{for_markdown(board.backbones[b].name)} lacks {tasks}.", code_block(summary.commands[b])]
     return parts
+
+
+def _choices(board: Board, choices: Sequence[SearchChoice]) -> list[str]:
+    at_edge = [(board.backbones[c.row].name, board.tasks[c.task].title, e.in_words()) for c in choices for e in c.edges]
+    lines = [[for_markdown(cell) for cell in cells] for cells in at_edge]
+    said = [*in_words(choices), "A wider grid might find better for those at its edge:" if lines else ""]
+    more = [f"And {len(lines) - _CHOICES} more."] * (len(lines) > _CHOICES)
+    shown = [table(["backbone", "task", "chosen"], lines[:_CHOICES], left=3), *more] if lines else []
+    return ["## What choices hang on", " ".join(filter(None, said)), *shown] if in_words(choices) else []
 
 
 def _left_out(board: Board) -> list[str]:

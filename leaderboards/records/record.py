@@ -11,7 +11,7 @@ import msgspec
 
 from vtab_harness.api.errors import StorageError
 from vtab_harness.api.identity import Identity
-from vtab_harness.api.records import RecordHead, SearchBlock
+from vtab_harness.api.records import Record, RecordHead, SearchBlock
 from vtab_harness.sweep.store import read_head, read_record
 
 _NO_RECORD = "is not a record that can be used"
@@ -56,12 +56,18 @@ def read_usable(path: Path) -> Usable:
     return Usable(head, row_of(head.identity), *column_keys(head.identity))
 
 
-def read_search(path: Path) -> SearchBlock | None:
-    """Returns what was tried for a record; None where its file is gone or was changed since it was read."""
+def read_whole(path: Path) -> Record | None:
+    """Returns a record with its search; None where its file is gone or was changed since it was read."""
     try:
-        return read_record(path).search
+        return read_record(path)
     except StorageError:
         return None
+
+
+def read_search(path: Path) -> SearchBlock | None:
+    """Returns what was tried for a record; None as of `read_whole`."""
+    found = read_whole(path)
+    return None if found is None else found.search
 
 
 def why_not(path: Path, error: StorageError) -> str:

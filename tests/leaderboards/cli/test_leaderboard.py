@@ -10,6 +10,8 @@ from typer.testing import CliRunner, Result
 import leaderboards.cli.leaderboard  # noqa: F401 (registers the command)
 from vtab_harness import registry
 from vtab_harness.api.errors import OptionError, StorageError
+from vtab_harness.api.protocols import Trial
+from vtab_harness.api.records import SearchBlock
 from vtab_harness.api.tasks import GROUPS
 from vtab_harness.cli.app import app
 from vtab_harness.sweep.store import Store
@@ -189,3 +191,19 @@ def test_the_machine_of_a_speed_is_in_the_table(tmp_path: Path) -> None:
     run(results, "--out", out, "--no-plots", "--no-page")
     found = {row["backbone"]: (row["images_per_second"], row["measured_on"]) for row in rows(out / "leaderboard.csv")}
     assert found == {"a": ("20.0", "made up, 1 thread"), "b": ("600.0", "made up"), "c": ("40.0", "made up, 1 thread")}
+
+
+def test_choices_that_hang_on_little_are_said(tmp_path: Path) -> None:
+    results, out = tmp_path / "results", tmp_path / "board"
+    for task, accuracies in ((MINI[0], [0.5, 0.6, 0.7]), (MINI[1], [0.5, 0.7, 0.695]), (MINI[2], [0.5, 0.7, 0.6])):
+        record, scored = made_record(task, "timm:a|b", examples=200)
+        trials = tuple(Trial({"l2": 10.0**i}, "finished", a, 1.0) for i, a in enumerate(accuracies))
+        search = SearchBlock(trials, accuracies.index(0.7))
+        Store(results).write(msgspec.structs.replace(record, search=search), scored)
+    tasks = [word for task in MINI[:3] for word in ("--task", task)]
+    said = run(results, "--out", out, "--no-plots", "--no-page", *tasks).output
+    assert "1 of 3 searches of the best backbones chose a setting at the edge of its grid." in said
+    assert "1 of 3 searches of the best backbones were decided by one validation example or less." in said
+    text = (out / "leaderboard.md").read_text()
+    assert "## What choices hang on" in text
+    assert r"| a\|b | Mini-Digits | l2=100 is the largest of 3 values |" in text
