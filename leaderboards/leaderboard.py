@@ -137,17 +137,21 @@ def build(found: Found, settings: LeaderboardSettings, tell: Tell) -> tuple[Boar
     references = _references(board, settings, say)
     choices = choices_of(board, summary)
     files = exports.write_all(board, summary, out, references, settings.hub_benchmark, choices)
+    drawn: list[Path] = []
     if settings.plots:
         from leaderboards import plots
 
         shown = [find_row(board, name, "--plot-only") for name in settings.plot_only]
         rows = list(dict.fromkeys(shown)) or list(range(len(board.backbones)))
         of_rows = board.select(rows), summary.select(rows)
-        files += plots.write_all(*of_rows, out / "plots", say, settings.plain_plots)
+        drawn = plots.write_all(*of_rows, out / "plots", say, settings.plain_plots)
+        files += drawn
     if settings.page:
         from leaderboards import page
 
-        files.append(page.write_page(board, summary, out, [_row(reference) for reference in references]))
+        # The other two stand in the page as tables that can be read.
+        shown_plots = [file for file in drawn if file.suffix == ".svg" and file.stem not in ("heatmap", "wins")]
+        files.append(page.write_page(board, summary, out, [_row(reference) for reference in references], shown_plots))
     _clear(out, set(files))
     counts = (board.examples > 0).sum(axis=2)
     if len(set(counts[counts > 0].tolist())) > 1:

@@ -18,7 +18,13 @@ from leaderboards.text import for_html
 from vtab_harness.sweep.store import storage_errors, write_atomically
 
 
-def write_page(board: Board, summary: Summary, out: Path, published: Sequence[ReferenceRow] | None = None) -> Path:
+def write_page(
+    board: Board,
+    summary: Summary,
+    out: Path,
+    published: Sequence[ReferenceRow] | None = None,
+    plots: Sequence[Path] = (),
+) -> Path:
     """Writes ``index.html``.
 
     Args:
@@ -26,6 +32,7 @@ def write_page(board: Board, summary: Summary, out: Path, published: Sequence[Re
         summary: Of that board.
         out: Folder, made if need be. The links to the records hold as long as both stay where they are.
         published: Reference rows; only such as were made with the same kind of protocol.
+        plots: SVG files to show below the table, in order; they are put into the page.
 
     Returns:
         The file.
@@ -34,13 +41,13 @@ def write_page(board: Board, summary: Summary, out: Path, published: Sequence[Re
         StorageError: It cannot be written.
     """
     path = out / "index.html"
-    text = render(board, page_data(board, summary, out, published))
+    text = render(board, page_data(board, summary, out, published), plots)
     with storage_errors(out, "writing the page"):
         write_atomically(path, text.encode("utf-8", errors="replace"))
     return path
 
 
-def render(board: Board, data: dict[str, Any]) -> str:
+def render(board: Board, data: dict[str, Any], plots: Sequence[Path] = ()) -> str:
     """Returns the page for the values of `page_data`."""
     library = _without_source_map(_resource("vendor/tabulator.min.js"))
     script = _resource("page.js")
@@ -57,11 +64,24 @@ def render(board: Board, data: dict[str, Any]) -> str:
         "vendor_css": _without_source_map(_resource("vendor/tabulator_simple.min.css")),
         "css": _resource("page.css"),
         "data": embedded(data),
+        "plots": _figures(plots),
         "vendor_js": library,
         "js": script,
     }
     # In one pass, so that nothing that is put in is searched for further marks.
     return re.sub(r"\{\{(\w+)\}\}", lambda mark: parts[mark[1]], _resource("template.html"))
+
+
+def _figures(plots: Sequence[Path]) -> str:
+    """Returns a section with the plots; as images, in which no script of theirs would run."""
+    if not plots:
+        return ""
+    figures = []
+    for path in plots:
+        address = f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"
+        about = for_html(path.stem.replace("_", " "))
+        figures.append(f'<figure><img loading="lazy" alt="{about}" src="{address}"></figure>')
+    return f'<details id="plots" open><summary>Plots</summary><div>{"".join(figures)}</div></details>'
 
 
 def embedded(value: Any) -> str:
@@ -79,10 +99,13 @@ def embedded(value: Any) -> str:
 def policy(*scripts: str) -> str:
     """Returns a Content-Security-Policy: these very scripts run, no other, and nothing is fetched from anywhere.
 
+    Images are those in the page itself.
+
     Styles may be set by scripts, which the table library does.
     """
     hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts)
-    return f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+    rest = "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+    return f"default-src 'none'; script-src {hashes}; {rest}"
 
 
 def _resource(name: str) -> str:

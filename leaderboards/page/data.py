@@ -140,6 +140,7 @@ def _row(board: Board, summary: Summary, percent: _Percentages, links: _Links, b
         "tied_rank": percent.tied_rank[b],
         "tied": bool(summary.tied[b]),
         "images_per_second": percent.speed[b],
+        "measured_on": board.machines[b] if board.machines else "",
         "seconds": percent.seconds[b],
         "missing": list(summary.missing[b]),
         "command": summary.commands[b],
@@ -248,6 +249,10 @@ def _notes(board: Board, summary: Summary, published: bool) -> list[str]:
         "over all pairs.",
         "Underlined: the best of the column.",
     ]
+    if len(set(filter(None, board.machines))) > 1:
+        notes.append(
+            "Images/s were measured on different machines; only those of one compare, and a number says its own."
+        )
     if published:
         notes.append("Tinted rows in italics are published numbers, not results of this harness; they have no rank.")
     return notes

@@ -53,9 +53,29 @@
     if (field in best && value === best[field] && !cell.getData().row.reference) element.classList.add("best");
     return write(value);
   };
+  // On a phone a name has two lines. Of a longer one the middle is left out, where that leaves no two names alike.
+  const cutAt = (text, most, head) => `${text.slice(0, head)}…${text.slice(text.length - (most - 1 - head))}`;
+  const shortNames = (most) => {
+    const names = [...new Set(rows.map((flat) => flat.name))];
+    const ways = [0.5, 0.3, 0.7, 0.1, 0.9].map((share) => Math.round(share * (most - 1)));
+    const counts = ways.map((head) => {
+      const seen = new Map();
+      for (const text of names) { const cut = text.length > most ? cutAt(text, most, head) : text; seen.set(cut, (seen.get(cut) || 0) + 1); }
+      return seen;
+    });
+    return new Map(names.map((text) => {
+      if (text.length <= most) return [text, text];
+      const way = ways.findIndex((head, i) => counts[i].get(cutAt(text, most, head)) === 1);
+      // Alike whatever is left out: then numbered.
+      return [text, way < 0 ? `${cutAt(text, most - 4, ways[0] - 2)} #${names.indexOf(text) + 1}` : cutAt(text, most, ways[way])];
+    }));
+  };
+  const narrow = window.matchMedia("(max-width: 600px)").matches;
+  const inTable = narrow ? shortNames(26) : null;
+  const inWins = narrow ? shortNames(20) : null;
   const name = (cell) => {
     cell.getElement().tabIndex = -1;
-    const button = make("button", cell.getValue(), { type: "button", className: "name", tabIndex: -1 });
+    const button = make("button", inTable ? inTable.get(cell.getValue()) : cell.getValue(), { type: "button", className: "name", tabIndex: -1 });
     button.dir = "auto";
     return button;
   };
@@ -67,13 +87,12 @@
     cssClass: options.edge ? "edge" : "",
   });
   const score = (value) => percent(value);
-  const narrow = window.matchMedia("(max-width: 600px)").matches;
   const rankOf = (row) => (row.tied_rank === null || row.tied_rank === undefined ? "" : `${row.tied_rank}${row.tied ? " =" : ""}`);
   const columns = [
     { ...numeric("rank", "Rank", String, { first: "asc", width: 74 }),
       formatter: (cell) => number(() => rankOf(cell.getData().row))(cell) },
     { field: "name", title: "Backbone", titleFormatter: title, formatter: name, sorter: "string", frozen: true,
-      width: narrow ? 132 : 250 },
+      width: narrow ? 140 : 250 },
     numeric("mean", "Mean", score, { classes: ["mean"], width: 78 }),
     ...data.groups.map((group, i) => numeric(`g${i}`, group[0].toUpperCase() + group.slice(1), score, { width: 128 })),
     ...data.groups.map((group, g) => ({
@@ -96,7 +115,7 @@
   else columns[0].frozen = true;
 
   const table = new Tabulator("#table", {
-    data: rows, index: "id", columns, maxHeight: narrow ? "70vh" : "74vh", rowHeight: 31, layout: "fitData",
+    data: rows, index: "id", columns, maxHeight: narrow ? "70vh" : "74vh", rowHeight: narrow ? 44 : 31, layout: "fitData",
     nestedFieldSeparator: false, columnHeaderSortMulti: true, headerSortClickElement: "header", movableColumns: false,
     placeholder: "No backbone fits the search.", initialSort: [{ column: "mean", dir: "desc" }],
     renderVerticalBuffer: 200, keybindings: false,
@@ -177,7 +196,8 @@
     }
     if (field === "name") return row.reference ? `${row.name}\n${row.origin.map(([k, v]) => `${k}: ${v}`).join("\n")}` : `${row.name}\n${row.spec}`;
     const value = flat[field];
-    return typeof value === "number" ? `${row.name}\n${boxes.get(field).nextSibling.textContent}: ${value.toLocaleString("en")}` : "";
+    const where = field === "speed" && row.measured_on ? `\nMeasured on ${row.measured_on}` : "";
+    return typeof value === "number" ? `${row.name}\n${boxes.get(field).nextSibling.textContent}: ${value.toLocaleString("en")}${where}` : "";
   };
   const aboutColumn = (field) => {
     const task = /^t(\d+)$/.exec(field || "");
@@ -346,11 +366,12 @@
   // --- Every two of the best.
   if (data.wins.rows.length > 1) {
     const grid = make("table"), head = make("tr"), { rows: shown, better, different, of } = data.wins;
-    head.append(make("th", "is better than"), ...shown.map((b) => make("th", data.rows[b].name)));
+    const called = (b) => (inWins ? inWins.get(data.rows[b].name) : data.rows[b].name);
+    head.append(make("th", "is better than"), ...shown.map((b) => make("th", called(b))));
     grid.append(head);
     shown.forEach((b, y) => {
       const line = make("tr");
-      line.append(make("th", `${data.rows[b].name}  ${rankOf(data.rows[b])}`));
+      line.append(make("th", `${called(b)}  ${rankOf(data.rows[b])}`));
       shown.forEach((_, x) => {
         const cell = make("td", x === y ? "" : better[y][x], { className: x === y ? "self" : different[y][x] ? "" : "alike" });
         if (x !== y) cell.style.setProperty("--share", `${better[y][x]}%`);

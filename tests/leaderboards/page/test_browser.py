@@ -361,3 +361,25 @@ def test_every_two_of_the_best_stand_against_each_other(browser: webdriver.Chrom
     opened(browser, large)
     browser.find_element(By.ID, "wins").find_element(By.TAG_NAME, "summary").click()
     assert "The 30 best of 1,000" in browser.find_element(By.ID, "wins-note").text
+
+
+def test_names_on_a_phone_are_told_apart_and_plots_are_seen(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    ends = [f"timm:vit_base_patch16_224.augreg_in21k_ft_in1k_{i}" for i in range(3)]
+    middles = [f"timm:resnet_{'x' * 20}{i}{'y' * 60}_in1k_fine_tuned_again" for i in range(3)]
+    board = made_board(6, names=[*ends, *middles])
+    plot = tmp_path / "group_means.svg"
+    plot.write_text("<svg xmlns='http://www.w3.org/2000/svg' width='80' height='40'/>")
+    page = write_page(board, made_summary(board), tmp_path, plots=[plot])
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    )
+    browser.get(page.as_uri())
+    WebDriverWait(browser, 20).until(lambda b: b.execute_script("return document.documentElement.dataset.ready"))
+    names = browser.find_elements(By.CSS_SELECTOR, "button.name")
+    assert len({button.text for button in names}) == 6
+    fits = "return arguments[0].scrollHeight <= arguments[0].clientHeight + 1"
+    assert [button.text for button in names if not browser.execute_script(fits, button)] == []
+    image = browser.find_element(By.CSS_SELECTOR, "#plots img")
+    browser.execute_script("arguments[0].scrollIntoView()", image)
+    WebDriverWait(browser, 10).until(lambda b: b.execute_script("return arguments[0].naturalWidth", image) == 80)
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

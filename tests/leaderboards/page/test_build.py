@@ -98,3 +98,18 @@ def test_equal_boards_give_equal_pages(tmp_path: Path) -> None:
     board = made_board(2, tasks=3)
     first = write_page(board, made_summary(board), tmp_path).read_bytes()
     assert write_page(board, made_summary(board), tmp_path).read_bytes() == first
+
+
+def test_plots_are_images_inside_the_page(tmp_path: Path) -> None:
+    board = made_board(2, tasks=3)
+    plot = tmp_path / "group_means.svg"
+    plot.write_text("<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>")
+    text = write_page(board, made_summary(board), tmp_path, plots=[plot]).read_text(encoding="utf-8")
+    (image,) = [attributes for tag, attributes in Elements(text).found if tag == "img"]
+    assert image["alt"] == "group means"
+    kind, _, data = str(image["src"]).partition(";base64,")
+    assert kind == "data:image/svg+xml"
+    assert base64.b64decode(data) == plot.read_bytes()
+    assert "img-src data:;" in text
+    plain = write_page(board, made_summary(board), tmp_path).read_text(encoding="utf-8")
+    assert not [tag for tag, _ in Elements(plain).found if tag == "img"]

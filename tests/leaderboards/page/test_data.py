@@ -92,3 +92,12 @@ def test_what_was_left_out_is_listed_up_to_a_number(tmp_path: Path) -> None:
 def test_an_empty_board(tmp_path: Path) -> None:
     board = made_board(1, tasks=3).select([])
     assert page_data(board, made_summary(board), tmp_path)["rows"] == []
+
+
+def test_a_speed_says_its_machine_and_that_others_do_not_compare(tmp_path: Path) -> None:
+    board = replace(made_board(2, tasks=3), machines=("a CPU, 1 thread", "a GPU"))
+    data = page_data(board, made_summary(board), tmp_path)
+    assert [row["measured_on"] for row in data["rows"]] == ["a CPU, 1 thread", "a GPU"]
+    assert any("different machines" in note for note in data["notes"])
+    alike = replace(board, machines=("a GPU", "a GPU"))
+    assert not any("different machines" in note for note in page_data(alike, made_summary(alike), tmp_path)["notes"])
