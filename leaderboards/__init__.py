@@ -13,7 +13,7 @@ Rooms, from the top; imports go down this list only:
     plugin          the leaderboard as a report, for study files of the harness
     pytest_plugin   the gate as a marker and a fixture
     leaderboard     a folder with all that one table gives, made anew where anything changed
-    page            the table as one HTML file
+    page            the table, or a comparison, as one HTML file
     plots           a module for each plot
     exports         a module for each file format
     gate            did a backbone get worse than its baseline

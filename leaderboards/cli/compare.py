@@ -29,6 +29,11 @@ def compare(
     runs = read_runs(settings.results, settings.variant, settings.names, settings.newest)
     how = (settings.confidence, settings.draws, settings.seed, settings.tasks)
     result = compare_named(settings.a, settings.b, runs, settings.protocol, settings.suite, *how)
+    if settings.page is not None:
+        from leaderboards.page.comparison import write_comparison
+
+        for line in write_comparison(result, settings.page, settings.cache, settings.thumbnails):
+            typer.echo(line, err=True)
     if as_json:
         typer.echo(json.dumps(result.as_json(), indent=1))
     else:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from leaderboards.compare.comparison import Comparison, SuiteComparison, TaskComparison
 from leaderboards.compare.pairing import Pair, pair
@@ -157,7 +158,8 @@ def compare(
 def _compare_tasks(pairs: Sequence[Pair], confidence: float) -> tuple[TaskComparison, ...]:
     scores = [found.scores for found in pairs]
     estimates = [task_estimate(task) for task in scores]
-    alone = [_disagreements(task) for task in scores]
+    medians = [(_median_seed(task.a), _median_seed(task.b)) for task in scores]
+    alone = [_disagreements(task, *seeds) for task, seeds in zip(scores, medians, strict=True)]
     exact = mcnemar_exact([a for a, _ in alone], [b for _, b in alone])
     p = [
         float(m) if len(task.a) == len(task.b) == 1 else max(float(m), estimate.differs())
@@ -187,14 +189,21 @@ def _compare_tasks(pairs: Sequence[Pair], confidence: float) -> tuple[TaskCompar
                 p=p[i],
                 p_holm=float(corrected[i]),
                 smallest_detectable=float(smallest_detectable(estimate.standard_error, confidence, POWER)),
+                record_a=str(pairs[i].a[medians[i][0]].path),
+                record_b=str(pairs[i].b[medians[i][1]].path),
             )
         )
     return tuple(found)
 
 
-def _disagreements(task: PairedTask) -> tuple[int, int]:
-    """Counts examples that only one side gets right, of the seeds with the (lower) median accuracy."""
-    a, b = (side[np.argsort(side.sum(axis=1), kind="stable")[(len(side) - 1) // 2]] for side in (task.a, task.b))
+def _median_seed(side: NDArray[np.bool_]) -> int:
+    """Returns which row has the (lower) median accuracy."""
+    return int(np.argsort(side.sum(axis=1), kind="stable")[(len(side) - 1) // 2])
+
+
+def _disagreements(task: PairedTask, seed_a: int, seed_b: int) -> tuple[int, int]:
+    """Counts examples that only one side gets right, of one seed each."""
+    a, b = task.a[seed_a], task.b[seed_b]
     return int((a & ~b).sum()), int((b & ~a).sum())
 
 

@@ -29,6 +29,8 @@ class TaskComparison:
             seeds.
         p_holm: `p`, corrected for the number of tasks.
         smallest_detectable: True difference that this test would have found with 80 % probability, before Holm.
+        record_a: File of the record of A that `only_a` and `only_b` are counted from.
+        record_b: Of B.
     """
 
     name: str
@@ -48,6 +50,8 @@ class TaskComparison:
     p: float
     p_holm: float
     smallest_detectable: float
+    record_a: str
+    record_b: str
 
 
 Outcome = Literal["A better", "B better", "inconclusive", "incomplete"]

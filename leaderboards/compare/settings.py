@@ -24,3 +24,6 @@ class CompareSettings(ReadSettings):
     confidence: float = option(0.95, "Of intervals and tests.", least=0.5, most=0.999)
     draws: int = option(10_000, "Of the bootstrap over the suite.", least=100, most=1_000_000)
     seed: int = option(0, "Of the bootstrap.", least=0)
+    page: Path | None = option(None, "Write a page as well: HTML with the test images that flipped.")
+    thumbnails: int = option(12, "Images of each kind and task on the page.", least=0, most=200)
+    cache: Path | None = option(None, "Folder with the prepared images for the page; by default the user's cache.")

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from vtab_harness.api.errors import StorageError
 from vtab_harness.api.identity import Identity
 from vtab_harness.api.records import Record, RecordHead, SearchBlock
-from vtab_harness.sweep.store import read_head, read_record
+from vtab_harness.sweep.store import read_head, read_predictions, read_record
 
 _NO_RECORD = "is not a record that can be used"
 _encode = msgspec.json.Encoder().encode
@@ -54,6 +56,17 @@ def read_usable(path: Path) -> Usable:
     """
     head = read_head(path)
     return Usable(head, row_of(head.identity), *column_keys(head.identity))
+
+
+def read_answers(path: Path) -> tuple[Identity, NDArray[np.int32], NDArray[np.int32]]:
+    """Reads what a record is of, with its predicted and its true classes, int32 (n,).
+
+    Raises:
+        StorageError: It is not a record that can be used, or its predictions cannot be; names the file.
+    """
+    head = read_head(path)
+    found = read_predictions(path, head)
+    return head.identity, found["predicted"], found["label"]
 
 
 def read_whole(path: Path) -> Record | None:

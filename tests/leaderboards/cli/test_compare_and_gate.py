@@ -169,3 +169,13 @@ def test_newest_decides_which_weights_of_a_spec_are_meant(tmp_path: Path) -> Non
     assert "A - B" in vtab("compare", "a", "b", tmp_path, "--newest").stdout
     asked = ("gate", tmp_path, "--baseline", baseline)
     assert (vtab(*asked).exit_code, vtab(*asked, "--newest").exit_code) == (2, 1)
+
+
+def test_compare_writes_a_page(results: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    found = vtab(
+        "compare", "a", "b", results, "--page", page, "--cache", tmp_path / "cache", "--thumbnails", 2, "--json"
+    )
+    assert f"Written to {page}." in found.stderr
+    assert json.loads(found.stdout)["tasks"][0]["record_a"].endswith(".json")
+    assert page.read_text(encoding="utf-8").count("only A is right") == 10
