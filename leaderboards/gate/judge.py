@@ -8,9 +8,12 @@ from dataclasses import replace
 import numpy as np
 
 from leaderboards.gate.outcome import POWER, BackboneCheck, RuleCheck, Verdict
-from leaderboards.gate.policy import EVERY, Policy, Tier
+from leaderboards.gate.policy import EVERY, Policy
 from leaderboards.statistics.holm import holm
 from leaderboards.statistics.paired import PairedTask, suite_estimate
+
+UNASKED_MARGIN = 0.5
+"""Points that a task may fall without a word where the policy has no rule for it."""
 
 
 def tests_of(found: BackboneCheck, pairs: Sequence[PairedTask], policy: Policy) -> tuple[RuleCheck, ...]:
@@ -37,16 +40,17 @@ def tests_of(found: BackboneCheck, pairs: Sequence[PairedTask], policy: Policy) 
             tests.append(RuleCheck("group", group, before, now, change, rule.margin / 100, rule.tier, p))
     for task in found.tasks:
         rule = policy.tasks.get(task.name) or policy.tasks.get(EVERY)
-        if rule is not None:
-            margin, change = rule.margin / 100, task.change
-            p = change.worse_by_more_than(margin)
-            tests.append(RuleCheck("task", task.name, task.before, task.now, change, margin, rule.tier, p))
+        # A fall that no rule is about is said all the same: nobody reads on below "ok".
+        margin = (rule.margin if rule is not None else UNASKED_MARGIN) / 100
+        tier = rule.tier if rule is not None else "unasked"
+        p = task.change.worse_by_more_than(margin)
+        tests.append(RuleCheck("task", task.name, task.before, task.now, task.change, margin, tier, p))
     return tuple(tests)
 
 
 def judge(found: Sequence[BackboneCheck], policy: Policy) -> list[BackboneCheck]:
     """Corrects the tests of all backbones, of each tier by itself, and gives the verdicts."""
-    tiers: tuple[Tier, ...] = ("fail", "warn")
+    tiers = ("fail", "warn", "unasked")
     corrected = {tier: iter(holm([t.p for b in found for t in b.tests if t.tier == tier])) for tier in tiers}
     judged = []
     for backbone in found:
@@ -67,7 +71,7 @@ def _verdict(backbone: BackboneCheck, policy: Policy) -> BackboneCheck:
     level = 1 - policy.confidence
     broken = sorted((t for t in backbone.tests if t.p_holm <= level), key=lambda test: test.change.difference)
     failing = [test for test in broken if test.tier == "fail"]
-    said = [_broken(test, policy) for test in [*failing, *(test for test in broken if test.tier == "warn")]]
+    said = [_broken(test, policy) for test in [*failing, *(test for test in broken if test.tier != "fail")]]
     if failing and backbone.same_weights:
         said.append(_SAME_WEIGHTS)
     backbone = replace(backbone, broken=tuple(broken))
@@ -91,7 +95,9 @@ _NAMED = 3
 def _broken(test: RuleCheck, policy: Policy) -> str:
     how = f"by more than {100 * test.margin:g} points at {100 * policy.confidence:g} % confidence"
     fall = f"{100 * test.before:.2f} -> {100 * test.now:.2f} %"
-    warned = " This warns only." if test.tier == "warn" else ""
+    warned = {"warn": " This warns only.", "unasked": " The policy has no rule for it; this warns only."}.get(
+        test.tier, ""
+    )
     if test.kind == "suite":
         return f"The mean is worse {how}: {fall}.{warned}"
     return f"{'The mean of ' * (test.kind == 'group')}{test.name} is worse {how}: {fall}.{warned}"

@@ -25,7 +25,7 @@ class RuleCheck:
         now: Accuracy of the results.
         change: The difference, with its uncertainty.
         margin: Loss that is put up with, 0..1.
-        tier: Whether a larger one fails.
+        tier: Whether a larger one fails; ``unasked`` where the policy has no rule for it.
         p: One-sided, against "lost at most the margin".
         p_holm: The same, corrected over all tests of its tier.
     """
@@ -36,7 +36,7 @@ class RuleCheck:
     now: float
     change: Estimate
     margin: float
-    tier: Tier
+    tier: Tier | Literal["unasked"]
     p: float
     p_holm: float = float("nan")
 
@@ -66,7 +66,7 @@ class TaskChange:
         change: The difference, with its uncertainty.
         changed: Share of the predictions that are another class now.
         seeds: How many the side with fewer has.
-        p: As of `RuleCheck.p_holm`; NaN where the policy has no rule for it.
+        p: As of `RuleCheck.p_holm`.
     """
 
     name: str
@@ -87,7 +87,8 @@ class BackboneCheck:
     Attributes:
         spec: As named in the baseline.
         verdict: ``worse`` where a rule that fails is broken or training diverged; else ``cannot tell`` where something
-            is missing or cannot be compared; else ``warning`` where a rule that warns is broken; else ``inconclusive``
+            is missing or cannot be compared; else ``warning`` where a rule that warns is broken, or a task fell that no
+            rule is about; else ``inconclusive``
             where a loss beyond the margin of a rule that fails is neither shown nor excluded; else ``ok``.
         reasons: One sentence each.
         tasks: Those that could be compared.
@@ -96,7 +97,7 @@ class BackboneCheck:
         now: Mean over all tasks of the results.
         p: Of the mean, as in `TaskChange`; None where it was not tested.
         same_weights: Whether they are those of the baseline; None where unknown.
-        tests: One for each rule.
+        tests: One for each rule, and for each task that no rule is about.
         broken: Of these, those that are shown to be broken, the largest fall first.
     """
 

@@ -29,7 +29,7 @@ def headline(report: GateReport) -> str:
         name = shortened(backbone.spec, 120)
         if counts["worse"]:
             why = how if any(test.tier == "fail" for test in backbone.broken) else "by diverging"
-            return f"{name} got worse than the baseline {why}{_but(report)}."
+            return f"{name} got worse than the baseline {why}{_but(report, ': ')}."
         if counts["cannot tell"]:
             return f"{name} cannot be held against the baseline{_but(report)}."
         if counts["inconclusive"]:
@@ -40,7 +40,7 @@ def headline(report: GateReport) -> str:
     if counts["worse"]:
         # A diverged training is worse as well, whatever the margin.
         worse = f"{counts['worse']} of {backbones} got worse than the baseline, {how} or by diverging"
-        return f"{worse}{_but(report)}{rest}."
+        return f"{worse}{_but(report, ': ')}{rest}."
     if not total:
         return "The baseline holds no backbone."
     if counts["cannot tell"]:
@@ -65,14 +65,14 @@ def _scope(report: GateReport) -> str:
     return " or ".join(said) or "its margins"
 
 
-def _but(report: GateReport) -> str:
+def _but(report: GateReport, link: str = ", but ") -> str:
     """Returns the largest single fall that is shown, as the end of a sentence; empty where there is none."""
     found = [(test, b) for b in report.backbones for test in b.broken if test.kind != "suite"]
     if not found:
         return ""
     test, backbone = min(found, key=lambda pair: pair[0].change.difference)
     whose = f" of {shortened(backbone.spec, 60)}" if len(report.backbones) > 1 else ""
-    return f", but {test.in_words()}{whose} fell by {-100 * test.change.difference:.2f} points ({_p(test.p_holm)})"
+    return f"{link}{test.in_words()}{whose} fell by {-100 * test.change.difference:.2f} points ({_p(test.p_holm)})"
 
 
 def as_lines(report: GateReport) -> list[str]:

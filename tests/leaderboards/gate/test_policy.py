@@ -123,7 +123,7 @@ def test_margins_and_tiers_of_tasks_and_groups(tmp_path: Path) -> None:
     assert gate(a, b, Policy(suite=Rule(2), tasks={EVERY: Rule(0.5), "mini_count": Rule(30)})).exit_code == 0
     group = gate(a, fallen(tmp_path / "c", "mini_distance", 0.4), Policy(groups={"structured": Rule(1)}))
     assert group.exit_code == 1
-    (test,) = group.backbones[0].tests
+    (test,) = [test for test in group.backbones[0].tests if test.tier != "unasked"]
     expected = [t for t in group.backbones[0].tasks if t.group == "structured"]
     assert {t.name for t in expected} == {"mini_count", "mini_distance"}
     assert test.change.difference == pytest.approx(sum(t.now - t.before for t in expected) / 2)
@@ -170,3 +170,22 @@ def test_one_seed_is_said_and_several_are_not(tmp_path: Path) -> None:
 def test_options_are_a_policy() -> None:
     assert simple_policy(1.0, 0.9) == Policy(0.9, suite=Rule(1.0), tasks={EVERY: Rule(1.0, "warn")})
     assert simple_policy(1.0, 0.9, per_task=True) == Policy(0.9, tasks={EVERY: Rule(1.0)})
+
+
+def test_a_fall_that_no_rule_is_about_is_never_ok(tmp_path: Path) -> None:
+    a, b = made(tmp_path / "a"), fallen(tmp_path / "b")
+    report = gate(a, b, Policy(suite=Rule(0.5)))
+    (backbone,) = report.backbones
+    assert (report.exit_code, backbone.verdict) == (0, "warning")
+    assert "but mini_count fell by" in reports.headline(report)
+    assert any("The policy has no rule for it" in reason for reason in backbone.reasons)
+    # What has a rule is corrected for rules alone.
+    alone = next(test.p_holm for test in backbone.tests if test.kind == "suite")
+    assert alone == next(test.p for test in backbone.tests if test.kind == "suite")
+    assert [test.tier for test in backbone.tests if test.kind == "task"] == ["unasked"] * len(TASKS)
+    assert reports.as_junit(report).count(b"<testcase") == 1, "what has no rule cannot fail"
+
+
+def test_a_headline_of_what_is_worse_names_the_fall(tmp_path: Path) -> None:
+    report = gate(made(tmp_path / "a"), fallen(tmp_path / "b"), Policy(tasks={EVERY: Rule(0.5)}))
+    assert "(95 % confidence): mini_count fell by" in reports.headline(report)
