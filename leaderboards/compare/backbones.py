@@ -134,7 +134,7 @@ def compare(
     compared = _compare_tasks(pairs, confidence)
     scores = [found.scores for found in pairs]
     whole = None if missing else _compare_suite(scores, confidence, draws, np.random.default_rng(seed))
-    over = f"the {len(tasks)} tasks{f' of {suite}' if suite else ''}"
+    over = f"the {len(tasks)} tasks{f' of {suite}' if suite else ''}" if len(tasks) > 1 else f"the one task {tasks[0]}"
     return Comparison(
         a=a.spec,
         b=b.spec,

@@ -35,7 +35,7 @@ class Choice:
 
     def in_words(self) -> str:
         """Returns what the table is, for people."""
-        what = f"{len(self.tasks)} tasks" if self.suite == NO_SUITE else self.suite
+        what = f"{len(self.tasks)} task{'s' * (len(self.tasks) != 1)}" if self.suite == NO_SUITE else self.suite
         return f"{what}, {self.protocol}, data variant {' then '.join(self.variants)}"
 
 
