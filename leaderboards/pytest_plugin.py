@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 _MARK = "vtab_gate"
 _WORDS = (
-    "vtab_gate(results, baseline, margin=0.5, confidence=0.95, per_task=False, policy=None, newest=False): fail where "
-    "a backbone of the baseline is worse in these results (vtab-harness)"
+    "vtab_gate(results, baseline, margin=0.5, confidence=0.95, per_task=False, policy=None, names={}, newest=False): "
+    "fail where a backbone of the baseline is worse in these results (vtab-harness)"
 )
 
 

@@ -35,7 +35,10 @@ def gate(settings: GateSettings) -> GateReport:
         StorageError: A folder, the baseline or the policy cannot be used.
     """
     policy = None if settings.policy is None else read_policy(settings.policy)
-    baseline, runs = read_baseline(settings.baseline), read_runs(settings.results, newest=settings.newest)
+    baseline, runs = (
+        read_baseline(settings.baseline),
+        read_runs(settings.results, names=settings.names, newest=settings.newest),
+    )
     return check(baseline, runs, settings.margin, settings.confidence, settings.per_task, policy)
 
 
@@ -95,7 +98,7 @@ def check(
     found = judge([_compare(baseline, i, runs, rules) for i in range(len(baseline.backbones))], rules)
     matched = {id(now) for then in baseline.backbones for now in _candidates(baseline.protocol, then, runs)}
     there = runs.get(baseline.protocol, {}).values()
-    others = tuple(backbone.spec for backbone in there if id(backbone) not in matched)
+    others = tuple(backbone.name or backbone.spec for backbone in there if id(backbone) not in matched)
     notes = tuple(_notes(baseline.protocol, found))
     return GateReport(baseline.protocol, baseline.suite, rules, tuple(found), others, notes)
 
@@ -131,7 +134,8 @@ def _compare(baseline: Baseline, index: int, runs: Runs, policy: Policy) -> Back
         # One spec in two number formats is two rows, of which the baseline means one.
         now = [backbone for backbone in now if any(_comparable(then, backbone))] or now
     if len(now) != 1:
-        return BackboneCheck(then.spec, "cannot tell", (_why_not_one(baseline.protocol, then, now, runs),))
+        why = _why_not_one(baseline.protocol, then, now, runs)
+        return BackboneCheck(then.spec, "cannot tell", (why,))
     pairs, changes, problems, diverged = [], [], [], []
     for task, entry in then.tasks.items():
         try:
@@ -158,6 +162,7 @@ def _compare(baseline: Baseline, index: int, runs: Runs, policy: Policy) -> Back
         before=float(np.mean([c.before for c in changes])) if whole else None,
         now=float(np.mean([c.now for c in changes])) if whole else None,
         same_weights=now[0].weights == then.identity.backbone.weights,
+        name=now[0].name,
     )
     return replace(compared, tests=tests_of(compared, pairs, policy))
 

@@ -99,6 +99,7 @@ class BackboneCheck:
         same_weights: Whether they are those of the baseline; None where unknown.
         tests: One for each rule, and for each task that no rule is about.
         broken: Of these, those that are shown to be broken, the largest fall first.
+        name: What a person calls it; empty where nobody has named it.
     """
 
     spec: str
@@ -112,6 +113,12 @@ class BackboneCheck:
     same_weights: bool | None = None
     tests: tuple[RuleCheck, ...] = ()
     broken: tuple[RuleCheck, ...] = ()
+    name: str = ""
+
+    @property
+    def called(self) -> str:
+        """Its name, or its spec where it has none."""
+        return self.name or self.spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +130,7 @@ class GateReport:
         suite: Name; None where the tasks belong to no suite.
         policy: What was asked.
         backbones: In the order of the baseline.
-        others: Specs in the results that the baseline does not know.
+        others: Names or specs in the results that the baseline does not know.
         notes: What these results cannot say, a sentence each.
     """
 

@@ -26,7 +26,7 @@ def headline(report: GateReport) -> str:
     backbones = f"{total} backbone{'s' * (total != 1)}"
     if total == 1:
         backbone = report.backbones[0]
-        name = shortened(backbone.spec, 120)
+        name = shortened(backbone.called, 120)
         if counts["worse"]:
             why = how if any(test.tier == "fail" for test in backbone.broken) else "by diverging"
             return f"{name} got worse than the baseline {why}{_but(report, ': ')}."
@@ -71,7 +71,7 @@ def _but(report: GateReport, link: str = ", but ") -> str:
     if not found:
         return ""
     test, backbone = min(found, key=lambda pair: pair[0].change.difference)
-    whose = f" of {shortened(backbone.spec, 60)}" if len(report.backbones) > 1 else ""
+    whose = f" of {shortened(backbone.called, 60)}" if len(report.backbones) > 1 else ""
     return f"{link}{test.in_words()}{whose} fell by {-100 * test.change.difference:.2f} points ({_p(test.p_holm)})"
 
 
@@ -79,7 +79,7 @@ def as_lines(report: GateReport) -> list[str]:
     """Returns what the command prints."""
     lines = []
     for backbone in report.backbones:
-        lines.append(f"{backbone.verdict:12} {shortened(backbone.spec)}   {_mean(backbone, report)}".rstrip())
+        lines.append(f"{backbone.verdict:12} {shortened(backbone.called)}   {_mean(backbone, report)}".rstrip())
         lines += [f"{'':12} {plain(reason)}" for reason in backbone.reasons]
     lines += [f"{'new':12} {shortened(spec)}   not in the baseline, not checked" for spec in report.others]
     lines += [f"{'note':12} {plain(note)}" for note in report.notes]
@@ -107,15 +107,15 @@ def as_markdown(report: GateReport) -> str:
             p = "" if b.p is None else _p(b.p)[2:]
             cells = [f"{100 * b.before:.2f}", f"{100 * b.now:.2f}", _interval(b, report), p]
         lines.append(
-            f"| {_SIGNS[b.verdict]} | {for_github(shortened(b.spec, 120))} | {' | '.join(cells)} | {weights} |"
+            f"| {_SIGNS[b.verdict]} | {for_github(shortened(b.called, 120))} | {' | '.join(cells)} | {weights} |"
         )
     lines += [line for note in report.notes for line in ("", for_github(note))]
     reasons = [(b, reason) for b in report.backbones for reason in b.reasons]
     lines += [""] * bool(reasons)
-    lines += [f"- **{for_github(shortened(b.spec, 120))}**: {for_github(reason)}" for b, reason in reasons]
+    lines += [f"- **{for_github(shortened(b.called, 120))}**: {for_github(reason)}" for b, reason in reasons]
     for b in report.backbones:
         if b.tasks:
-            lines += ["", f"<details><summary>Tasks of {for_github(shortened(b.spec, 120))}</summary>", ""]
+            lines += ["", f"<details><summary>Tasks of {for_github(shortened(b.called, 120))}</summary>", ""]
             lines += ["| task | baseline | now | change | predictions changed | p (Holm) |"]
             lines += ["|---|---:|---:|---:|---:|---:|"]
             lines += [_row(t, report) for t in b.tasks]
@@ -171,13 +171,13 @@ def as_junit(report: GateReport) -> bytes:
         verdict: str = backbone.verdict
         if verdict == "inconclusive" and report.policy.inconclusive == "fail":
             verdict = "cannot tell"
-        _case(suite, classname, backbone.spec, verdict, " ".join(backbone.reasons), _mean(backbone, report))
+        _case(suite, classname, backbone.called, verdict, " ".join(backbone.reasons), _mean(backbone, report))
         for test in backbone.tests:
             if test.kind != "suite" and test.tier == "fail":
                 verdict = "worse" if test in backbone.broken else "ok"
                 reason = f"{test.in_words()} is worse by more than {100 * test.margin:g} points."
                 said = reason if verdict == "worse" else ""
-                _case(suite, f"{classname}.{backbone.spec}", test.name, verdict, said, _change(test))
+                _case(suite, f"{classname}.{backbone.called}", test.name, verdict, said, _change(test))
     counts = {tag: str(len(suite.findall(f"testcase/{tag}"))) for tag in ("failure", "error")}
     totals = {"tests": str(len(suite)), "failures": counts["failure"], "errors": counts["error"], "skipped": "0"}
     for name, value in (totals | {"time": "0"}).items():

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from leaderboards.records.settings import ReadSettings
 from vtab_harness.api.settings import REQUIRED, Settings, argument, option
 
 
 @dataclass(frozen=True, slots=True)
-class GateSettings(Settings):
+class GateSettings(ReadSettings):
     """What the gate is told, by ``vtab gate`` and in a test, in the same words."""
 
     results: Sequence[Path] = argument("Results folders.", "RESULTS...")
@@ -19,7 +20,6 @@ class GateSettings(Settings):
     confidence: float = option(0.95, "1 minus the chance of a false alarm.")
     per_task: bool = option(False, "Test each task instead of the mean.", "--per-task")
     policy: Path | None = option(None, "TOML file with margins and tiers, in place of the three above.")
-    newest: bool = option(False, "Of several results of one spec, as its weights changed, the newest.", "--newest")
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,3 +179,18 @@ def test_compare_writes_a_page(results: Path, tmp_path: Path) -> None:
     assert f"Written to {page}." in found.stderr
     assert json.loads(found.stdout)["tasks"][0]["record_a"].endswith(".json")
     assert page.read_text(encoding="utf-8").count("only A is right") == 10
+
+
+def test_the_gate_calls_backbones_by_name_and_finds_them_by_spec(tmp_path: Path) -> None:
+    long = "timm:net?checkpoint=/a/long/path.safetensors&pad_type=same"
+    write_records(tmp_path / "results", [long], "mini", examples=300)
+    baseline, junit, page = (tmp_path / name for name in ("baseline", "junit.xml", "page.md"))
+    vtab("gate", tmp_path / "results", "--baseline", baseline, "--update")
+    write_records(tmp_path / "results", ["timm:new"], "mini", examples=300)
+    how = ("--name", f"Mine={long}", "--name", "Second=timm:new", "--junit", junit, "--markdown", page)
+    said = vtab("gate", tmp_path / "results", "--baseline", baseline, *how)
+    assert said.exit_code == 0
+    for text in (said.stdout, junit.read_text(), page.read_text()):
+        assert "Mine" in text
+        assert "checkpoint" not in text
+    assert "Second   not in the baseline" in said.stdout
