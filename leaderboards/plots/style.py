@@ -145,9 +145,12 @@ def log_ticks(axis: Axis, low: float, high: float) -> None:
         if len(ticks) >= 3:
             break
     else:
-        # Less than a factor of two: as on a linear axis.
-        found = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
-        ticks = [tick for tick in found if low <= tick <= high]
+        # Less than a factor of two: as on a linear axis, on which a step may fall on both sides of the ends.
+        for most in (5, 8):
+            found = MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+            ticks = [tick for tick in found if low <= tick <= high]
+            if len(ticks) >= 3:
+                break
     axis.set_major_locator(FixedLocator(ticks[:: 1 + (len(ticks) - 1) // 9]))
     axis.set_minor_formatter(NullFormatter())
 

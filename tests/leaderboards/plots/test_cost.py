@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from made_boards import made_board, with_holes
 from made_summary import made_summary
@@ -120,6 +120,7 @@ def test_names_keep_clear_of_the_bars_of_others() -> None:
 
 
 @given(st.floats(0.001, 1e12), st.floats(1.0001, 1e6))
+@example(13500000001.0, 1.09375)
 @settings(max_examples=60, deadline=None)
 def test_a_logarithmic_axis_has_three_ticks_or_more(low: float, factor: float) -> None:
     axes = Figure().subplots()
