@@ -1,10 +1,10 @@
 """Which labelled examples a protocol learns from: VTAB-1k's 1000, another number, some of each class, or all.
 
 Of a number there are several draws that have no example in common. Draw 0 is the official one, the first of each split
-in example order. What follows is our rule, as VTAB has none: of what draw 0 left of the training examples, and after
-them of the validation examples, in example order, draw 1 takes the first thousand, draw 2 the next, and so on; each
-trains on its first four fifths and chooses on the rest. Of a number for each class, draw d takes the next of that class
-in either split. Example order is that of the md5 of the keys, so that each is a random sample that everybody finds.
+in example order. What follows is our rule, as VTAB has none: draw d trains on the d-th 800 of the training examples and
+chooses on the d-th 200 of the validation examples, counted from 0, in example order; where one of the two splits runs
+out, it goes on from the end of the other, backwards. Of a number for each class, draw d takes the d-th of these of that
+class in either split. Example order is that of the md5 of the keys, so that each is a random sample that all find.
 """
 
 from __future__ import annotations
@@ -107,21 +107,27 @@ class TrainExamples:
             )
         if self.number is not None:
             train, validation = image_set.size("train"), image_set.size("val")
-            wanted = shares(self.number)
+            wanted = self.shares_of(image_set)
             if wanted[0] > train or wanted[1] > validation:
                 raise OptionError(
                     f"--train-examples {self}: {image_set.name} has {train} training and {validation} validation"
                     f" examples, and {wanted[0]} and {wanted[1]} are wanted.",
                     f"It allows {most(train, validation)} at most; all takes everything.",
                 )
-            there = (train + validation) // self.number
+            there = (train + validation) // sum(wanted)
             if self.draw >= there:
                 draws = "1 draw" if there == 1 else f"{there} draws"
                 raise OptionError(
                     f"--train-examples {self}: {image_set.name} has {train + validation} examples to learn from, which"
-                    f" is {draws} of {self.number}.",
+                    f" is {draws} of {sum(wanted)}.",
                     "Leave the task out, or give fewer --draws." if there > 1 else "Leave the task out, or --draws.",
                 )
+
+    def shares_of(self, image_set: ImageSet) -> tuple[int, int]:
+        """Returns how many examples of a number are trained and chosen on; of 1000 as many as there are."""
+        if self.number == TrainExamples().number:
+            return image_set.size("train800"), image_set.size("val200")
+        return shares(self.number or 0)
 
     def sizes(self, image_set: ImageSet, num_classes: int) -> tuple[int, int]:
         """Returns how many examples are trained and chosen on; of a number for each class, the most it can be."""
@@ -131,7 +137,7 @@ class TrainExamples:
         if self.shots is not None:
             each = shares(self.shots)
             return min(each[0] * num_classes, train), min(each[1] * num_classes, validation)
-        return (train, validation) if self.number is None else shares(self.number)
+        return (train, validation) if self.number is None else self.shares_of(image_set)
 
 
 def shares(total: int) -> tuple[int, int]:

@@ -23,7 +23,7 @@ from vtab_harness.prepared.choice import Choice, choose
 from vtab_harness.prepared.manifest import Manifest, damaged
 from vtab_harness.prepared.prepared_set import SPLITS, PreparedSet, find, prepare, prepared_folder
 from vtab_harness.prepared.split_writer import Progress, gather_annotations
-from vtab_harness.prepared.subsets import of_each_class, part_of, slices_at, within
+from vtab_harness.prepared.subsets import draw_positions, of_each_class, slices_at, within
 
 Declared = Mapping[str, tuple[Slice, ...]]
 
@@ -152,8 +152,7 @@ def _declared(tasks: Sequence[Task], examples: TrainExamples, names: Names, choi
     if examples.shots is not None:
         return _declare_shots(tasks, examples.shots, examples.draw, names, choice)
     if examples.number is not None and not examples.official:
-        drawn = _drawn(image_set, examples.number, examples.draw)
-        return _declare(image_set, dict(zip(names[tasks[0].name], drawn, strict=True)))
+        return _declare(image_set, dict(zip(names[tasks[0].name], _drawn(image_set, examples), strict=True)))
     return image_set
 
 
@@ -220,20 +219,11 @@ def _declare(image_set: ImageSet, extra: Declared) -> ImageSet:
     return replace(image_set, splits={**image_set.splits, **extra})
 
 
-def _drawn(image_set: ImageSet, number: int, draw: int) -> tuple[tuple[Slice, ...], tuple[Slice, ...]]:
-    """Returns what a draw trains and chooses on; see `vtab_harness.api.train_examples`."""
-    counts = shares(number)
-    whole = [image_set.splits[name] for name in WHOLE]
-    if not draw:
-        train, val = (part_of(split, 0, count) for split, count in zip(whole, counts, strict=True))
-        return train, val
-    left = [part for split, count in zip(whole, counts, strict=True) for part in part_of(split, count, _ALL)]
-    begin = (draw - 1) * number
-    middle = begin + counts[0]
-    return part_of(left, begin, middle), part_of(left, middle, begin + number)
-
-
-_ALL = 1 << 62
+def _drawn(image_set: ImageSet, examples: TrainExamples) -> tuple[tuple[Slice, ...], tuple[Slice, ...]]:
+    """Returns what a number of labels trains and chooses on."""
+    each, both = examples.shares_of(image_set), [part for name in WHOLE for part in image_set.splits[name]]
+    positions = draw_positions(image_set.size("train"), image_set.size("val"), each, examples.draw)
+    return slices_at(both, positions[0]), slices_at(both, positions[1])
 
 
 def _declare_shots(tasks: Sequence[Task], shots: int, draw: int, names: Names, choice: Choice) -> ImageSet:
@@ -269,7 +259,7 @@ def _written_down(image_set: ImageSet, folder: Path, splits: set[str]) -> Declar
                 slices = tuple(Slice(*part) for part in Manifest.load(folder / split).slices)
             except PluginError as error:
                 raise damaged(folder / split, f"names examples that there cannot be: {error.message}") from error
-            # Another draw may train on what is left of the validation examples.
+            # Another draw may go on in the other split.
             own = WHOLE if "-draw" in split else (split.partition("-")[0],)
             if not within(slices, [part for name in own for part in image_set.splits[name]]):
                 raise damaged(folder / split, f"holds other examples than {image_set.name} is declared to have")

@@ -8,7 +8,6 @@ other prepared split.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +37,27 @@ def of_each_class(labels: NDArray[np.int64], count: int, draw: int = 0) -> NDArr
     return chosen
 
 
+def draw_positions(
+    train: int, validation: int, each: tuple[int, int], draw: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Chooses the examples of one of several draws, which share none; the rule of `vtab_harness.api.train_examples`.
+
+    Args:
+        train: How many training examples there are.
+        validation: How many validation examples.
+        each: How many a draw trains and chooses on.
+        draw: Which; both splits together have enough for it.
+
+    Returns:
+        Those to train and those to choose on: ascending positions in the training examples and, after them, the
+        validation examples, int64.
+    """
+    learned, chosen = (np.arange(count * draw, count * (draw + 1), dtype=np.int64) for count in each)
+    learned = np.where(learned < train, learned, 2 * train + validation - 1 - learned)
+    chosen = np.where(chosen < validation, train + chosen, train + validation - 1 - chosen)
+    return np.sort(learned), np.sort(chosen)
+
+
 def slices_at(slices: Sequence[Slice], positions: Sequence[int] | NDArray[np.int64]) -> tuple[Slice, ...]:
     """Returns what lies at some ascending positions of a split, as slices of the source splits.
 
@@ -54,18 +74,6 @@ def slices_at(slices: Sequence[Slice], positions: Sequence[int] | NDArray[np.int
         for run in np.split(here, np.flatnonzero(np.diff(here) != 1) + 1) if len(here) else []:
             found.append(Slice(part.split, int(run[0]), int(run[-1]) + 1))
         begin += len(part)
-    return tuple(found)
-
-
-def part_of(slices: Sequence[Slice], start: int, stop: int) -> tuple[Slice, ...]:
-    """Returns what lies from one position of a split up to another, as slices of the source splits."""
-    found: list[Slice] = []
-    begin = 0
-    for whole in slices:
-        first, last = max(start - begin, 0), min(stop - begin, len(whole))
-        if first < last:
-            found.append(replace(whole, start=whole.start + first, stop=whole.start + last))
-        begin += len(whole)
     return tuple(found)
 
 

@@ -166,3 +166,13 @@ def test_names_under_which_results_share_a_table() -> None:
     assert named == [IDENTITY.protocol_name + end for end in ("", "-draw2", "-5-shot-draw11")]
     assert [labels.draw for labels in drawn] == [0, 2, 11]
     assert LabelsIdentity(drawn="by hand").draw is None
+
+
+def test_the_official_draw_is_what_it_was_before_there_were_others() -> None:
+    """Written down from the version before, so that its records and kept features remain valid."""
+    assert IDENTITY.digest == "c0a7333b3dcf5f246eaae6ce67990950ef82f4373159e2f6e604c44874047b24"
+    assert IDENTITY.place == ("net-96e76b9a", "mini_digits", "linear-v1", "seed0-c0a7333b3dcf")
+    assert IDENTITY.search == "8fd58010073ecf388fe8712f23a27ff1ea62a4d10c1085ed3ec380351e5a4458"
+    assert IDENTITY.column == "16dee05a078f393fdab48c61bb84b099f60a8d5141b71d802a9bf69e7dd9fc2f"
+    assert IDENTITY.comparable == "96c7f3dbda9e833b9fcac1b5cc4e56db6c12ff47d4b370e184ca66484167ab32"
+    assert IDENTITY.features_key("aa") == "46659891888b46df16fa0386e0d7b6e917c804774464758bcd33f1fc5a9774e9"

@@ -60,10 +60,14 @@ def expected(text: str, task: Task) -> tuple[list[str], list[str]]:
         return of_each_class("train", shots - 1, task, draw), of_each_class("val", 1, task, draw)
     if drawn:
         number, draw = int(text), int(drawn)
-        first = (4 * number // 5, number // 5)
-        left = train[first[0] :] + val[first[1] :]
-        mine = left[(draw - 1) * number : draw * number]
-        return mine[: first[0]], mine[first[0] :]
+        both, piles = train + val, (list(train), list(val))
+        for _ in range(draw + 1):
+            found = []
+            for own, other, count in ((0, 1, 4 * number // 5), (1, 0, number // 5)):
+                mine = [piles[own].pop(0) for _ in range(min(count, len(piles[own])))]
+                mine += [piles[other].pop() for _ in range(count - len(mine))]
+                found.append(sorted(mine, key=both.index))
+        return found[0], found[1]
     if text == "1000":
         return train[:24], val[:6]
     if text == "all":
@@ -80,7 +84,7 @@ def learned(found: LearningSet) -> tuple[list[str], list[str]]:
 
 
 SHOTS = ["2-shot", "5-shot", "13-shot", "1000-shot"]
-DRAWS = ["20-draw1", "50-draw1", "50-draw2", "2-shot-draw1"]
+DRAWS = ["20-draw1", "50-draw1", "50-draw2", "60-draw2", "2-shot-draw1"]
 
 
 @pytest.mark.parametrize("text", ["1000", "all", "3", "60", "120", "160", *SHOTS, *DRAWS])
@@ -116,7 +120,7 @@ def test_draws_have_no_example_in_common(number: int, count: int) -> None:
     seen: set[tuple[str, int]] = set()
     for examples in TrainExamples(number).draws(min(count, there)):
         examples.check(IMAGE_SET)
-        for slices in _drawn(IMAGE_SET, number, examples.draw):
+        for slices in _drawn(IMAGE_SET, examples):
             found = [(part.split, at) for part in slices for at in range(part.start, part.stop)]
             assert len(found) in shares(number)
             assert not seen & {*found}

@@ -15,7 +15,7 @@ from vtab_harness.api.identity import LabelsIdentity, ProtocolIdentity, protocol
 from vtab_harness.api.tasks import Task
 from vtab_harness.api.train_examples import TrainExamples, most, shares
 from vtab_harness.datasets.vtab_1k import SUITE
-from vtab_harness.prepared.subsets import of_each_class, part_of, slices_at, within
+from vtab_harness.prepared.subsets import draw_positions, of_each_class, slices_at, within
 
 TASKS = [registry.tasks.get(name) for name in SUITE.tasks]
 # Of train and val in the public registry of VTAB (google-research/task_adaptation).
@@ -50,8 +50,8 @@ def listed(slices: Sequence[Slice]) -> list[tuple[str, int]]:
 def test_declarations_of_vtab_1k(task: Task) -> None:
     """1000 by the general rule are the official 800 and 200, and everything together is the full-data protocol."""
     images = task.image_set
-    assert part_of(images.splits["train"], 0, shares(1000)[0]) == images.splits["train800"]
-    assert part_of(images.splits["val"], 0, shares(1000)[1]) == images.splits["val200"]
+    assert slices_at(images.splits["train"], np.arange(shares(1000)[0])) == images.splits["train800"]
+    assert slices_at(images.splits["val"], np.arange(shares(1000)[1])) == images.splits["val200"]
     assert (images.size("train"), images.size("val")) == FULL[task.name]
     train, val, test = (listed(images.splits[split]) for split in ("train", "val", "test"))
     assert len({*train, *val, *test}) == len(train) + len(val) + len(test)
@@ -165,6 +165,28 @@ def test_those_of_each_class_are_what_a_loop_finds(labels: list[int], count: int
     assert found.tolist() == expected
 
 
+@given(st.integers(1, 80), st.integers(1, 80), st.integers(2, 40))
+def test_draws_take_their_own_split_first_and_share_nothing(train: int, validation: int, number: int) -> None:
+    each = shares(number)
+    assume(each[0] <= train and each[1] <= validation)
+    # Piles that are taken from: the front of its own, or the back of the other.
+    piles = [list(range(train)), list(range(train, train + validation))]
+    last = (train + validation) // number
+    expected: list[list[list[int]]] = []
+    for _ in range(last):
+        expected.append([])
+        for own, other, count in ((0, 1, each[0]), (1, 0, each[1])):
+            taken = [piles[own].pop(0) for _ in range(min(count, len(piles[own])))]
+            taken += [piles[other].pop() for _ in range(count - len(taken))]
+            expected[-1].append(sorted(taken))
+    # Which of the two goes first in a draw decides nothing before the last examples.
+    found = [[part.tolist() for part in draw_positions(train, validation, each, draw)] for draw in range(last)]
+    used = [at for draw in found for part in draw for at in part]
+    assert len(used) == len(set(used)) == last * number
+    assert set(used) <= set(range(train + validation))
+    assert found[: last - 1] == expected[: last - 1]
+
+
 PARTS = st.lists(
     st.builds(
         lambda split, start, length: Slice(split, start, start + length),
@@ -185,9 +207,6 @@ def test_slices_name_the_chosen_examples(parts: list[Slice], data: st.DataObject
     assert listed(chosen) == [whole[position] for position in positions]
     assert all(len(part) for part in chosen)
     assert within(chosen, parts)
-    start, stop = sorted(data.draw(st.tuples(*[st.integers(0, len(whole))] * 2)))
-    assert listed(part_of(parts, start, stop)) == whole[start:stop]
-    assert within(part_of(parts, start, stop), parts)
 
 
 def test_slices_from_elsewhere_are_noticed() -> None:
