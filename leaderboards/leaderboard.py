@@ -26,6 +26,7 @@ from vtab_harness.sweep.store import storage_errors, write_atomically
 if TYPE_CHECKING:
     from leaderboards.board.board import Board
     from leaderboards.board.summary import Summary
+    from leaderboards.exports.hub_benchmark import HubBenchmark
     from leaderboards.page import ReferenceRow
     from leaderboards.published import Reference
 
@@ -57,6 +58,8 @@ class LeaderboardSettings(ReadSettings):
     )
     baseline: str | None = option(None, "Backbone that the others are compared with.")
     hub_benchmark: str | None = option(None, "Dataset repository that Hub evaluation results name.", metavar="ORG/NAME")
+    hub_revision: str | None = option(None, "Commit of that repository, which they name too.", metavar="SHA")
+    hub_source: str | None = option(None, "Web address of records or a paper, which they name too.", metavar="URL")
     plots: bool = option(True, "Draw plots.")
     plain_plots: bool = option(False, "Plots without title and caption, for papers.", "--plain-plots")
     plot_only: Sequence[str] = option(
@@ -111,6 +114,7 @@ def build(found: Found, settings: LeaderboardSettings, tell: Tell) -> tuple[Boar
     from leaderboards.records.results import read_results
     from leaderboards.records.table_choice import choose
 
+    benchmark = benchmark_of(settings)
     out, said = settings.out, list[str]()
 
     def say(line: str) -> None:
@@ -136,7 +140,7 @@ def build(found: Found, settings: LeaderboardSettings, tell: Tell) -> tuple[Boar
         summary = replace(summary, baseline=find_row(board, settings.baseline))
     references = _references(board, settings, say)
     choices = choices_of(board, summary)
-    files = exports.write_all(board, summary, out, references, settings.hub_benchmark, choices)
+    files = exports.write_all(board, summary, out, references, benchmark, choices)
     drawn: list[Path] = []
     if settings.plots:
         from leaderboards import plots
@@ -166,6 +170,21 @@ def build(found: Found, settings: LeaderboardSettings, tell: Tell) -> tuple[Boar
     with storage_errors(out, "writing a leaderboard"):
         write_atomically(out / CACHE / "built.json", json.dumps(stamp).encode())
     return board, summary
+
+
+def benchmark_of(settings: LeaderboardSettings) -> HubBenchmark | None:
+    """Returns what results are reported for on the Hub; None where nobody has said so.
+
+    Raises:
+        OptionError: One of the three options has not the form that it should have, or the repository is missing.
+    """
+    from leaderboards.exports.hub_benchmark import HubBenchmark
+
+    if settings.hub_benchmark is not None:
+        return HubBenchmark(settings.hub_benchmark, settings.hub_revision, settings.hub_source)
+    if settings.hub_revision or settings.hub_source:
+        raise OptionError("--hub-revision and --hub-source belong to --hub-benchmark.", "Give it as well.")
+    return None
 
 
 def _clear(out: Path, files: set[Path]) -> None:

@@ -19,7 +19,7 @@ _MARKDOWN = re.compile(r"[\\`*_{}\[\]#!|~$^:@]|(?<=www)\.|^[-+=]")
 _NUMBERED = re.compile(r"^(\d{1,9})([.)])")
 # What means something in GitHub's Markdown or HTML, @ and :// included, which make mentions and links.
 _GITHUB = re.compile(r"[&<>|\\`*_\[\]~#!@$\"']|(?<=:)//|(?<=www)\.|^[-+=]")
-_WIDTH = 1 << 20
+YAML_WIDTH = 1 << 20
 """PyYAML breaks longer lines."""
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -100,7 +100,7 @@ def for_yaml(text: str) -> str:
     """Returns text as a YAML scalar: one line, quoted, in ASCII."""
     import yaml
 
-    return str(yaml.safe_dump(text, default_style='"', width=_WIDTH)).rstrip("\n")
+    return str(yaml.safe_dump(text, default_style='"', width=YAML_WIDTH)).rstrip("\n")
 
 
 def code_block(text: str) -> str:

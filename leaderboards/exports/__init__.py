@@ -11,6 +11,7 @@ from leaderboards.board.choices import SearchChoice
 from leaderboards.board.summary import Summary
 
 if TYPE_CHECKING:
+    from leaderboards.exports.hub_benchmark import HubBenchmark
     from leaderboards.published import Reference
 
 
@@ -19,7 +20,7 @@ def write_all(
     summary: Summary,
     out: Path,
     references: tuple[Reference, ...] = (),
-    benchmark: str | None = None,
+    benchmark: HubBenchmark | None = None,
     choices: Sequence[SearchChoice] = (),
 ) -> list[Path]:
     """Writes every table.
@@ -29,13 +30,23 @@ def write_all(
         summary: Of that board.
         out: Folder; made if need be.
         references: Published results to show below the table, set off from it.
-        benchmark: Dataset repository on the Hugging Face Hub that evaluation results are reported for.
+        benchmark: What evaluation results are reported for on the Hugging Face Hub.
         choices: Of searches, for what they hang on.
 
     Returns:
         The files. Equal boards give equal bytes, but for Parquet's version of its writer.
     """
-    from leaderboards.exports import csv, hugging_face, latex, markdown, parquet, tidy, vtab_website, wins
+    from leaderboards.exports import (
+        csv,
+        hub_benchmark,
+        hugging_face,
+        latex,
+        markdown,
+        parquet,
+        tidy,
+        vtab_website,
+        wins,
+    )
 
     out.mkdir(parents=True, exist_ok=True)
     return [
@@ -48,5 +59,6 @@ def write_all(
         latex.write(board, summary, out / "leaderboard.tex", references),
         *parquet.write(board, summary, out),
         vtab_website.write(board, summary, out / "vtab_website.csv"),
+        hub_benchmark.write_eval_yaml(board, out / hub_benchmark.EVAL_YAML),
         *hugging_face.write(board, summary, out / "hugging_face", benchmark),
     ]

@@ -2,7 +2,8 @@
 
 One folder a complete backbone. ``model-index.yaml`` goes into the head of the model's README.md;
 ``eval_results/*.yaml`` into ``.eval_results/`` of its repository (https://huggingface.co/docs/hub/eval-results). The
-structures are built by huggingface_hub, so that they are what the Hub reads.
+structures are built by huggingface_hub, so that they are what the Hub reads. Boards of another protocol, number of
+labels or data variant have other ids and other files, and stand beside each other there.
 """
 
 from __future__ import annotations
@@ -15,24 +16,22 @@ import yaml
 
 from leaderboards.board.board import Board
 from leaderboards.board.summary import Summary
-from leaderboards.text import for_yaml, shortened
+from leaderboards.exports.hub_benchmark import PLACEHOLDER, HubBenchmark, how_measured, part, task_ids
+from leaderboards.text import YAML_WIDTH, for_yaml, shortened
 from vtab_harness.sweep.store import storage_errors
 
-BENCHMARK = "vtab-harness/{suite}"
-"""Dataset repository that evaluation results name if no other is given."""
 
-
-def write(board: Board, summary: Summary, folder: Path, benchmark: str | None = None) -> list[Path]:
+def write(board: Board, summary: Summary, folder: Path, benchmark: HubBenchmark | None = None) -> list[Path]:
     """Writes both files of every complete backbone.
 
     Args:
         board: The scores.
         summary: Of that board.
         folder: Gets a folder a backbone.
-        benchmark: Dataset repository of the benchmark, ``organisation/name``.
+        benchmark: What the results are reported for.
     """
-    dataset = benchmark or BENCHMARK.format(suite=board.suite)
-    index, entries = _templates(board, dataset)
+    benchmark = benchmark or placeholder(board)
+    index, entries = _index(board, benchmark), _entries(board, benchmark)
     scores = board.scores()
     files = []
     with storage_errors(folder, "writing a leaderboard"):
@@ -42,57 +41,100 @@ def write(board: Board, summary: Summary, folder: Path, benchmark: str | None = 
             values = [float(summary.mean[b]), *scores[b].tolist()]
             name = for_yaml(shortened(row.name, 96))
             parts = (
-                ("model-index.yaml", index, [name, *(f"{value:.6f}" for value in values)]),
-                (f"eval_results/{board.suite}.yaml", entries, ["", *(f"{100 * value:.4f}" for value in values)]),
+                ("model-index.yaml", _fill(index, [name, *(f"{value:.6f}" for value in values)])),
+                (f"eval_results/{results_file(board)}", _fill(entries, _percent(values))),
             )
-            for file, template, filled in parts:
+            for file, text in parts:
                 path = folder / row.key / file
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(_fill(template, filled), encoding="utf-8")
+                path.write_text(text, encoding="utf-8")
                 files.append(path)
     return files
 
 
-_HOLE = re.compile(r"(?<=: )<(\d+)>$", re.MULTILINE)
-_WIDTH = 1 << 20
-"""PyYAML breaks longer lines."""
+def placeholder(board: Board) -> HubBenchmark:
+    """Returns what results are reported for if nobody has said so."""
+    return HubBenchmark(PLACEHOLDER.format(suite=part(board.suite)))
 
 
-def _templates(board: Board, dataset: str) -> tuple[list[str], list[str]]:
-    """Returns both files as YAML with holes: number 0 for the name, then the mean and the tasks.
+def results_file(board: Board) -> str:
+    """Returns the name of a board's file in ``.eval_results/``."""
+    variants = "+".join(sorted(set(board.variants.values())))
+    return f"{'_'.join((part(board.suite), *how_measured(board, variants)))}.yaml"
+
+
+def evaluation_results(board: Board, summary: Summary, row: int, benchmark: HubBenchmark) -> str:
+    """Returns the evaluation-results file of one complete backbone."""
+    return _fill(_entries(board, benchmark), _percent([float(summary.mean[row]), *board.scores()[row].tolist()]))
+
+
+def _percent(values: list[float]) -> list[str]:
+    return ["", *(f"{100 * value:.4f}" for value in values)]
+
+
+# Only where a number or the backbone's name stands: a title may look like a hole.
+_HOLE = re.compile(r"(?:(?<=value: )|(?<=^- name: ))<(\d+)>$", re.MULTILINE)
+_SOURCE = "Records and predictions"
+
+
+def _index(board: Board, benchmark: HubBenchmark) -> list[str]:
+    """Returns ``model-index`` as YAML with holes: number 0 for the name, then the mean and the tasks.
 
     Backbones differ in nothing else, and PyYAML would take 9 seconds for a thousand of them.
     """
-    from huggingface_hub import EvalResult, EvalResultEntry, eval_result_entries_to_yaml
+    from huggingface_hub import EvalResult
     from huggingface_hub.repocard_data import eval_results_to_model_index
 
-    note = f"{board.protocol}, {board.train_examples} labels, data variant {board.variant}"
-    named = [("mean", f"{board.suite}, mean of {len(board.tasks)} tasks")]
-    named += [(task.name, task.title) for task in board.tasks]
+    titles = [f"{board.suite}, mean of {len(board.tasks)} tasks", *(task.title for task in board.tasks)]
     results = [
         EvalResult(
             task_type="image-classification",
             task_name=note,
-            dataset_type=dataset,
+            dataset_type=benchmark.repository,
             dataset_name=title,
             dataset_config=name,
             dataset_split="test",
+            dataset_revision=benchmark.revision,
             metric_type="accuracy",
             metric_name="Top-1 accuracy",
             metric_value=f"<{number}>",
+            source_name=_SOURCE if benchmark.source else None,
+            source_url=benchmark.source,
         )
-        for number, (name, title) in enumerate(named, 1)
+        for number, (name, title, note) in enumerate(zip(task_ids(board), titles, _notes(board), strict=True), 1)
     ]
+    return _template({"model-index": eval_results_to_model_index("<0>", results)})
+
+
+def _entries(board: Board, benchmark: HubBenchmark) -> list[str]:
+    """Returns an evaluation-results file as YAML with holes for the mean and the tasks, from number 1 on."""
+    from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
+
     entries = [
-        EvalResultEntry(dataset_id=dataset, task_id=name, value=f"<{number}>", date=board.date, notes=note)
-        for number, (name, _) in enumerate(named, 1)
+        EvalResultEntry(
+            dataset_id=benchmark.repository,
+            task_id=name,
+            value=f"<{number}>",
+            dataset_revision=benchmark.revision,
+            date=board.date or None,
+            source_url=benchmark.source,
+            source_name=_SOURCE if benchmark.source else None,
+            notes=note,
+        )
+        for number, (name, note) in enumerate(zip(task_ids(board), _notes(board), strict=True), 1)
     ]
-    index = {"model-index": eval_results_to_model_index("<0>", results)}
-    return _template(index), _template(eval_result_entries_to_yaml(entries))
+    return _template(eval_result_entries_to_yaml(entries))
+
+
+def _notes(board: Board) -> list[str]:
+    """Returns how the mean and every task were measured, in words."""
+    variants = [board.variant, *(board.variants.get(task.name, "") for task in board.tasks)]
+    seeds = "1 seed" if len(board.seeds) == 1 else f"{board.aggregation} of up to {len(board.seeds)} seeds"
+    return [f"{board.protocol}, {board.train_examples} labels, data variant {name}, {seeds}" for name in variants]
 
 
 def _template(value: Any) -> list[str]:
-    return _HOLE.split(yaml.safe_dump(value, sort_keys=False, width=_WIDTH))
+    return _HOLE.split(yaml.safe_dump(value, sort_keys=False, width=YAML_WIDTH))
 
 
 def _fill(template: list[str], values: list[str]) -> str:

@@ -18,7 +18,8 @@ from leaderboards import exports
 from leaderboards.board.board import Board, LeftOut
 from leaderboards.board.summary import Summary, summarise
 from leaderboards.exports import csv as exported_csv
-from leaderboards.exports import markdown, vtab_website
+from leaderboards.exports import hugging_face, markdown, vtab_website
+from leaderboards.exports.hub_benchmark import HubBenchmark
 from leaderboards.exports.rows import leaderboard_columns, order
 from leaderboards.published import beside
 from leaderboards.text import shortened
@@ -151,15 +152,42 @@ def test_the_hub_reads_both_its_files(board: Board, summary: Summary, written: P
             continue
         folder = written / "hugging_face" / row.key
         card = ModelCard(f"---\n{(folder / 'model-index.yaml').read_text()}---\n# A model\n")
-        values = {result.dataset_config: result.metric_value for result in card.data.eval_results}
+        # An id is task, protocol, labels, variant.
+        values = {result.dataset_config.partition("/")[0]: result.metric_value for result in card.data.eval_results}
+        assert len(values) == 20
         assert card.data.model_name == shortened(row.name, 96)
         assert values["mean"] == pytest.approx(summary.mean[b], abs=1e-6)
         assert values["dmlab"] == pytest.approx(board.scores()[b, 13], abs=1e-6)
-        entries = parse_eval_result_entries(yaml.safe_load((folder / "eval_results" / "vtab-1k.yaml").read_text()))
+        files = list((folder / "eval_results").iterdir())
+        assert [file.name for file in files] == ["vtab-1k_linear-v1_1000-labels_vtab-1k.yaml"]
+        entries = parse_eval_result_entries(yaml.safe_load(files[0].read_text()))
+        listed = yaml.safe_load((written / "eval.yaml").read_text())["tasks"]
+        assert [entry.task_id for entry in entries] == [task["id"] for task in listed]
         assert len(entries) == 20
         assert entries[0].value == pytest.approx(100 * summary.mean[b], abs=1e-3)
         assert {entry.dataset_id for entry in entries} == {"vtab-harness/vtab-1k"}
         assert "linear-v1" in entries[0].notes
+
+
+def test_hub_results_name_commit_and_source_of_the_benchmark(board: Board, summary: Summary, tmp_path: Path) -> None:
+    benchmark = HubBenchmark("ours/vtab", "0123456789abcdef" * 2 + "01234567", "https://example.org/records")
+    odd = replace(board, tasks=(replace(board.tasks[0], title="<99>"), *board.tasks[1:]))
+    for file in hugging_face.write(odd, summary, tmp_path, benchmark):
+        if file.name == "model-index.yaml":
+            (found, *_) = ModelCard(f"---\n{file.read_text()}---\n").data.eval_results
+            assert (found.dataset_type, found.dataset_revision) == (benchmark.repository, benchmark.revision)
+            assert found.source_url == benchmark.source
+            continue
+        for entry in parse_eval_result_entries(yaml.safe_load(file.read_text())):
+            assert entry.dataset_id == benchmark.repository
+            assert entry.dataset_revision == benchmark.revision
+            assert entry.source_url == benchmark.source
+            assert re.fullmatch(r"\d{4}-\d\d-\d\d", entry.date)
+            assert isinstance(entry.value, float)
+    assert hugging_face.results_file(board) != hugging_face.results_file(replace(board, protocol="finetune-v1"))
+    one = hugging_face.evaluation_results(board, summary, 0, benchmark)
+    folder = tmp_path / board.backbones[0].key / "eval_results"
+    assert one == (folder / hugging_face.results_file(board)).read_text()
 
 
 def test_markdown_cells_hold_no_markup(board: Board, written: Path) -> None:
