@@ -9,7 +9,8 @@ From Python::
 
 Rooms, from the top; imports go down this list only:
 
-    cli             the commands ``vtab leaderboard``, ``vtab compare`` and ``vtab gate``
+    cli             the commands ``vtab leaderboard``, ``vtab publish``, ``vtab compare`` and ``vtab gate``
+    publish         a leaderboard, and the results of one backbone, to repositories of the Hugging Face Hub
     plugin          the leaderboard as a report, for study files of the harness
     pytest_plugin   the gate as a marker and a fixture
     leaderboard     a folder with all that one table gives, made anew where anything changed

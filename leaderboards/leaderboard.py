@@ -187,6 +187,12 @@ def benchmark_of(settings: LeaderboardSettings) -> HubBenchmark | None:
     return None
 
 
+def files_of(out: Path) -> list[str]:
+    """Returns the files that the last `build` wrote into a folder, as paths within it; no others."""
+    with storage_errors(out, "reading a leaderboard"):
+        return sorted(_read_stamp(out).outputs)
+
+
 def _clear(out: Path, files: set[Path]) -> None:
     """Takes away what the build before wrote and this one did not: it would be taken for these records."""
     try:
@@ -235,7 +241,7 @@ def report(board: Board, summary: Summary, best: int = 10, commands: int = 5) ->
 
 
 def find_row(board: Board, name: str, option: str = "--baseline") -> int:
-    """Returns the row that a person means: by folder, spec or name.
+    """Returns the row that a person means: by folder, spec or name, as given with `option`.
 
     Raises:
         OptionError: None or several are called so.

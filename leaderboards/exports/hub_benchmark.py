@@ -58,7 +58,7 @@ def check_repository(name: str, option: str) -> None:
         OptionError: The Hub has no such names; names the option.
     """
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils._validators import validate_repo_id
 
     try:
         validate_repo_id(name)

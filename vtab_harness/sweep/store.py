@@ -119,7 +119,7 @@ class Store:
             except StorageError as error:
                 warnings.warn(f"{error.message} The result is computed again.", stacklevel=2)
                 return None
-            if record.predictions is None or _beside(path, record.predictions).exists():
+            if record.predictions is None or predictions_file(path, record.predictions).exists():
                 break
             # Asked twice, as another process may have put its record, with other predictions, in the place of this one.
             if attempt == 2:
@@ -274,7 +274,7 @@ def _no_record(path: Path) -> Iterator[None]:
         raise StorageError(f"{path} cannot be read: {error.strerror or error}.", "Give a seed*.json file.") from error
 
 
-def _beside(path: Path, predictions: Predictions) -> Path:
+def predictions_file(path: Path, predictions: Predictions) -> Path:
     """Returns the file of predictions; only the name counts, so that a record cannot point out of its folder."""
     return path.with_name(Path(predictions.file).name or "no-name")
 
@@ -290,7 +290,7 @@ def read_predictions(path: Path, record: RecordHead) -> dict[str, NDArray[np.int
 
     if record.predictions is None or record.score is None:
         raise StorageError(f"{path} has no predictions: its training diverged.")
-    beside = _beside(path, record.predictions)
+    beside = predictions_file(path, record.predictions)
     try:
         data = read_bounded(beside, _LARGEST_PREDICTIONS)
         if hashlib.sha256(data).hexdigest() != record.predictions.sha256:
