@@ -60,6 +60,9 @@ class LeaderboardSettings(ReadSettings):
     hub_benchmark: str | None = option(None, "Dataset repository that Hub evaluation results name.", metavar="ORG/NAME")
     hub_revision: str | None = option(None, "Commit of that repository, which they name too.", metavar="SHA")
     hub_source: str | None = option(None, "Web address of records or a paper, which they name too.", metavar="URL")
+    every_eval_ever: bool = option(
+        False, "Write Every-Eval-Ever's files, with a line for each prediction.", "--every-eval-ever"
+    )
     plots: bool = option(True, "Draw plots.")
     plain_plots: bool = option(False, "Plots without title and caption, for papers.", "--plain-plots")
     plot_only: Sequence[str] = option(
@@ -141,6 +144,10 @@ def build(found: Found, settings: LeaderboardSettings, tell: Tell) -> tuple[Boar
     references = _references(board, settings, say)
     choices = choices_of(board, summary)
     files = exports.write_all(board, summary, out, references, benchmark, choices)
+    if settings.every_eval_ever:
+        from leaderboards.exports import every_eval_ever
+
+        files += every_eval_ever.write(board, summary, out / "every_eval_ever")
     drawn: list[Path] = []
     if settings.plots:
         from leaderboards import plots
