@@ -14,7 +14,7 @@ from pathlib import Path
 from leaderboards.records.entry import Entry
 from leaderboards.records.scan import Stamp
 
-VERSION = 7
+VERSION = 8
 
 
 class RecordCache:
