@@ -112,6 +112,7 @@ def build(found: Found, settings: LeaderboardSettings, tell: Tell) -> tuple[Boar
     """
     from leaderboards import exports
     from leaderboards.board.choices import choices_of, in_words
+    from leaderboards.board.draws import is_draw_of, said_of_draws
     from leaderboards.board.from_records import fill_board
     from leaderboards.board.summary import summarise
     from leaderboards.records.results import read_results
@@ -136,6 +137,8 @@ def build(found: Found, settings: LeaderboardSettings, tell: Tell) -> tuple[Boar
     choice = choose(results.readable, settings.suite, settings.protocol, settings.variants, settings.tasks)
     say(f"{choice.in_words()}: {choice.records} records.")
     for suite, protocol, variant, count in choice.others:
+        if (suite, is_draw_of(protocol, choice.protocol)) == (choice.suite, True):
+            continue
         say(f"Not in this table: {count} records of {suite}, {protocol}, data variant {variant}.")
     board = fill_board(results, choice, settings.aggregation)
     summary = summarise(board)
@@ -167,7 +170,7 @@ def build(found: Found, settings: LeaderboardSettings, tell: Tell) -> tuple[Boar
     counts = (board.examples > 0).sum(axis=2)
     if len(set(counts[counts > 0].tolist())) > 1:
         say(f"Not every result has the same number of seeds: {counts[counts > 0].min()} to {counts.max()}.")
-    for line in (*report(board, summary), *in_words(choices)):
+    for line in (*report(board, summary), *said_of_draws(board, summary), *in_words(choices)):
         say(line)
     stamp = {
         "inputs": _inputs(found, settings),

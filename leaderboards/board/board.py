@@ -128,6 +128,8 @@ class Board:
         images_per_second: float64 (B,), test images a second where the records allow it, else NaN.
         machines: For each backbone what its `images_per_second` was measured on: the GPU, or the processor and how many
             threads; only those of one machine compare. Empty where nothing is known.
+        other_draws: Backbone's key -> draw of the labels -> mean over all tasks, 0..1, of draws that are not the
+            official one; no part of any score.
         left_out: What is not in the table, and why.
         duplicates: Records that disagree.
         aggregation: Over seeds. The median is what the VTAB leaderboard reports.
@@ -160,6 +162,7 @@ class Board:
     right: NDArray[np.object_] | None = None
     test_images: Mapping[str, str] = field(default_factory=dict)
     machines: tuple[str, ...] = ()
+    other_draws: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Checks that the arrays belong together.

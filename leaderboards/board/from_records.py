@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from leaderboards.board.board import BackboneRow, Board, Duplicate, LeftOut, TaskColumn
+from leaderboards.board.draws import means_of_draws, of_other_draws
 from leaderboards.records.frame import check_frame, newest
 from leaderboards.records.names import pretraining_step, row_names
 from leaderboards.records.record import column_differences, read_usable
@@ -65,6 +66,10 @@ def fill_board(results: Results, choice: Choice, aggregation: Aggregation = "med
     Raises:
         StorageError: No record is left, for instance because all of them disagree.
     """
+    everything = results.frame
+    # Beside the table, not left out of it.
+    own, disputed = (frame[~of_other_draws(frame, choice.protocol)] for frame in (everything, results.disputed))
+    results = replace(results, frame=own, disputed=disputed)
     version = "-" if choice.suite == NO_SUITE else registry.suites.get(choice.suite).version
     found = [_column(name, results.readable) for name in choice.tasks]
     found.sort(key=lambda pair: GROUPS.index(pair[0].group) if pair[0].group in GROUPS else len(GROUPS))
@@ -116,6 +121,7 @@ def fill_board(results: Results, choice: Choice, aggregation: Aggregation = "med
             fitting[["task", "test_images"]].drop_duplicates("task").astype(object).itertuples(index=False)
         ),
         machines=tuple(speeds["machine"].fillna("")),
+        other_draws=means_of_draws(everything, choice.protocol, places[1], choice.variants, aggregation),
     )
 
 

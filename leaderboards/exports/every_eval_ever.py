@@ -19,11 +19,11 @@ import msgspec
 from leaderboards.board.board import BackboneRow, Board
 from leaderboards.board.summary import Summary
 from leaderboards.exports.hub_benchmark import how_measured, part, task_ids
-from leaderboards.records.record import read_usable
+from leaderboards.records.record import read_answers
 from leaderboards.text import shortened
 from vtab_harness import __version__
 from vtab_harness.cli.plain_text import plain
-from vtab_harness.sweep.store import read_predictions, storage_errors, write_atomically
+from vtab_harness.sweep.store import storage_errors, write_atomically
 
 SCHEMA = "0.3.0"
 UNSPECIFIED = "unspecified"
@@ -178,9 +178,8 @@ def _samples(board: Board, b: int, evaluation: str, model: str) -> Iterator[byte
         for s, seed in enumerate(board.seeds):
             if board.paths[b, t, s] is None:
                 continue
-            path = Path(board.paths[b, t, s])
-            found = read_predictions(path, read_usable(path).head)
-            pairs = zip(found["predicted"].tolist(), found["label"].tolist(), strict=True)
+            _, classes, labels = read_answers(Path(board.paths[b, t, s]))
+            pairs = zip(classes.tolist(), labels.tolist(), strict=True)
             for i, (predicted, label) in enumerate(pairs):
                 shown = {"raw": f"{task.name}, data variant {variant}, test image {i}", "reference": [str(label)]}
                 answer = {

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from leaderboards.board.board import Board
 from leaderboards.board.choices import SearchChoice, in_words
+from leaderboards.board.draws import deviation
 from leaderboards.board.rounding import rounded
 from leaderboards.board.summary import Summary
 from leaderboards.exports.rows import order
@@ -67,6 +68,7 @@ def write(
         _means(board, summary, rows),
         "## Tasks",
         _tasks(board, summary, rows),
+        *_draws(board, summary, rows),
         *_wins(board, summary),
         *_references(board, references),
         *_incomplete(board, summary, rows),
@@ -102,6 +104,21 @@ def _means(board: Board, summary: Summary, rows: NDArray[np.intp]) -> str:
             ]
         )
     return table(header, lines)
+
+
+def _draws(board: Board, summary: Summary, rows: NDArray[np.intp]) -> list[str]:
+    """Returns the means on other draws of the labels beside the official one; empty where there is none."""
+    numbers = sorted({draw for others in board.other_draws.values() for draw in others})
+    if not numbers:
+        return []
+    lines = []
+    for b in rows:
+        others = board.other_draws.get(board.backbones[b].key, {})
+        if others:
+            means = [score(summary.mean[b]), *(score(others.get(draw, float("nan"))) for draw in numbers)]
+            lines.append([for_markdown(board.backbones[b].name), *means, score(deviation(summary.mean[b], others))])
+    header = ["backbone", "official", *(f"draw {draw}" for draw in numbers), "standard deviation"]
+    return ["## Other draws of the labels", "They are no part of any score.", table(header, lines, left=1)]
 
 
 def _ranks(summary: Summary) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leaderboards.board.board import Board
+from leaderboards.board.draws import deviation
 from leaderboards.board.rounding import DECIMALS
 from leaderboards.board.summary import Summary
 
@@ -59,6 +60,11 @@ def leaderboard_columns(board: Board, summary: Summary) -> dict[str, Column]:
         "mean_of_group_means": percent(summary.petl_mean[rows]),
         "interquartile_mean": percent(summary.interquartile_mean[rows]),
     }
+    if board.other_draws:
+        others = [board.other_draws.get(row.key, {}) for row in backbones]
+        spread = [deviation(mean, other) for mean, other in zip(summary.mean[rows], others, strict=True)]
+        columns["label_draws"] = [1 + len(other) for other in others]
+        columns["label_draws_deviation"] = percent(np.array(spread))
     if summary.baseline is not None:
         columns["mean_minus_baseline"] = percent(summary.mean[rows] - summary.mean[summary.baseline])
         columns["baseline"] = [board.backbones[summary.baseline].name] * len(rows)

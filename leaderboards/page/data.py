@@ -14,6 +14,7 @@ from urllib.parse import quote
 import numpy as np
 
 from leaderboards.board.board import Board
+from leaderboards.board.draws import said_of_draws
 from leaderboards.board.rounding import DECIMALS
 from leaderboards.board.summary import Summary
 from leaderboards.exports.wins import per_cent, ranked
@@ -249,6 +250,7 @@ def _notes(board: Board, summary: Summary, published: bool) -> list[str]:
         "over all pairs.",
         "Underlined: the best of the column.",
     ]
+    notes += said_of_draws(board, summary)
     if len(set(filter(None, board.machines))) > 1:
         notes.append(
             "Images/s were measured on different machines; only those of one compare, and a number says its own."

@@ -82,7 +82,9 @@ def choose(
     chosen_suite = suite or _most(counts, 0, list(known))
     _refuse_nothing("--suite", chosen_suite, {key[0] for key in counts})
     within = Counter({key: count for key, count in counts.items() if key[0] == chosen_suite})
-    chosen_protocol = _most(within, 1, [])
+    # Other draws of the labels are chosen by name only.
+    official = set(frame.loc[frame["draw"] == 0, "protocol"])
+    chosen_protocol = _most(Counter({key: n for key, n in within.items() if key[1] in official}) or within, 1, [])
     if protocol is not None:
         chosen_protocol = choose_protocol(sorted({key[1] for key in within}), protocol, "there are records")
     within = Counter({key: count for key, count in within.items() if key[1] == chosen_protocol})

@@ -38,6 +38,7 @@ from vtab_harness.api.records import (
     TaskBlock,
 )
 from vtab_harness.api.settings import ResultSettings
+from vtab_harness.api.train_examples import TrainExamples
 from vtab_harness.sweep.store import Store
 
 GROUPS = ("natural",) * 7 + ("specialized",) * 4 + ("structured",) * 8
@@ -192,7 +193,7 @@ def made_identity(
         data=DataIdentity(declared.image_set.name, declared.image_set.version, variant, split_of),
         task=TaskIdentity(declared.name, declared.version),
         protocol=ProtocolIdentity(name, int(version or 1), {"some": 1, **(changed or {})}, changed or {}),
-        labels=LabelsIdentity(train_examples),
+        labels=LabelsIdentity.of(TrainExamples.parse(train_examples)),
         numerics=Numerics(precision),
         seed=seed,
     )
@@ -228,7 +229,7 @@ def made_record(
     settings = ResultSettings(
         protocol=identity.protocol.name,
         set=identity.protocol.changed,
-        train_examples=identity.labels.examples,
+        train_examples=options.get("train_examples", "1000"),
         precision=identity.numerics.precision,
     )
     trials = tuple(

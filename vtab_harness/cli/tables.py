@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -16,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vtab_harness.api.executors import Passed
+from vtab_harness.api.identity import LabelsIdentity
 from vtab_harness.api.records import RecordHead
 from vtab_harness.api.tasks import GROUPS, Task
 from vtab_harness.api.train_examples import TrainExamples
@@ -137,16 +139,22 @@ def print_scores(
         called: Spec -> what a person calls it.
     """
     columns: dict[tuple[str, str], dict[str, list[float | None]]] = {}
-    protocol = labels = ""
+    others: dict[int, dict[tuple[str, str], dict[str, list[float | None]]]] = {}
+    protocol: str = ""
+    labels: LabelsIdentity | None = None
     for i, record in enumerate(records):
         spec = specs[i] if specs else record.backbone.spec
-        column = columns.setdefault((spec, record.identity.row), {})
+        draw = record.identity.labels.draw
+        if protocol and record.identity.protocol_name != protocol and draw is not None:
+            of_draw = others.setdefault(draw, {})
+        else:
+            of_draw, protocol, labels = columns, record.identity.protocol_name, record.identity.labels
+        column = of_draw.setdefault((spec, record.identity.row), {})
         column.setdefault(record.identity.task.name, []).append(record.accuracy)
-        protocol, labels = record.identity.protocol_name, record.identity.labels.examples
-    if not columns:
+    if labels is None:
         return
     names = [escape(name) for name in short_names([spec for spec, _ in columns], called)]
-    examples = TrainExamples.parse(labels)
+    examples = replace(TrainExamples.parse(labels.examples), draw=labels.draw or 0)
     title = f"Top-1 accuracy in %, {suite or 'tasks'}, {protocol}"
     title += "" if examples.official else f", learned from {examples.in_words()}"
     # What a network trained from scratch reaches was measured with 1000 labels.
@@ -165,6 +173,11 @@ def print_scores(
     if suite is not None:
         means = [_mean([median_accuracy(column.get(t.name, [])) for t in tasks]) for column in columns.values()]
         table.add_row("mean", f"all {len(tasks)}", *[""] * len(references), *(_percent(mean) for mean in means))
+    # Beside the scores, and no part of them.
+    for draw, of_draw in others.items():
+        found_there = [of_draw.get(key, {}) for key in columns]
+        means = [_mean([median_accuracy(column.get(t.name, [])) for t in tasks]) for column in found_there]
+        table.add_row("mean", f"of draw {draw}", *[""] * len(references), *(_percent(mean) for mean in means))
     show(table)
     seeds = max(len(found) for column in columns.values() for found in column.values())
     if seeds > 1:
