@@ -1,4 +1,4 @@
-"""What all tests share: the example plugin's modules, and where real data may lie."""
+"""What all tests share: the example plugin's modules, counting of host reads, and where real data may lie."""
 
 import os
 import sys
@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "tests" / "plugin_package" / "src"
 sys.path.insert(0, str(EXAMPLE))
+sys.path.insert(0, str(ROOT / "tests" / "counting"))
 # Commands started by tests see the modules as well; without an installed distribution they announce nothing.
 os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(EXAMPLE), os.environ.get("PYTHONPATH", "")])
 

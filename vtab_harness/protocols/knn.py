@@ -99,6 +99,8 @@ class NearestNeighbours:
         Raises:
             OptionError: Every k is above the number of training examples.
         """
+        import torch
+
         from vtab_harness.engine.neighbours import nearest, unit, votes
 
         grid = [settings for settings in self.grid() if settings["k"] <= len(train)]
@@ -120,7 +122,9 @@ class NearestNeighbours:
             scores = votes(similarities, labels, num_classes, settings["temperature"]).double() + EPSILON
             share = (scores / scores.sum(1, keepdim=True)).gather(1, validation.labels[:, None])
             accuracy = (scores.argmax(1) == validation.labels).double().mean()
-            return Trial(settings, validation_accuracy=float(accuracy), validation_loss=float(-share.log().mean()))
+            # Read at once: the host waits for the device a single time.
+            accuracy, loss = torch.stack([accuracy, -share.log().mean()]).tolist()
+            return Trial(settings, validation_accuracy=accuracy, validation_loss=loss)
 
         def run(settings: Mapping[str, Any]) -> Trial:
             return log.run(settings, lambda: trial(settings))
