@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from vtab_harness.api.bench import Bench
     from vtab_harness.engine.training import Classifier, Training
 
-CURVE_POINTS = 100
-
 
 @dataclass(frozen=True, slots=True)
 class FineTuneSettings:
@@ -154,18 +152,12 @@ class FineTune:
         log: TrialLog,
     ) -> Search:
         """Trains once for every setting and scores it on the validation examples."""
-        from vtab_harness.engine.training import validate
+        from vtab_harness.engine.trials import trial_of
 
         def trial(setting: Mapping[str, Any]) -> Trial:
             phase = f"search lr={setting['lr']:g} steps={setting['steps']}"
             training = self._train(bench, setting, train, num_classes, self.settings.search_seed, phase)
-            curve = _thinned(training.losses, training.diverged_at)
-            if training.diverged_at is not None:
-                return Trial(setting, "diverged", diverged_at=training.diverged_at, curve=curve)
-            accuracy, loss = validate(bench, training.classifier, validation.inputs, validation.labels)
-            if loss != loss or loss == float("inf"):
-                return Trial(setting, "diverged", diverged_at=setting["steps"], curve=curve)
-            return Trial(setting, "finished", accuracy, loss, curve=curve)
+            return trial_of(bench, setting, training, validation)
 
         return Search.best_of([log.run(setting, lambda s=setting: trial(s)) for setting in self.grid()])  # type: ignore[misc]
 
@@ -198,11 +190,3 @@ class FineTune:
         """Returns the number of images that pass forward and backward, with the longest setting chosen."""
         searched = sum(self.settings.steps) * len(self.settings.lr)
         return self.settings.batch_size * (searched + max(self.settings.steps) * seeds)
-
-
-def _thinned(losses: Tensor, diverged_at: int | None) -> tuple[tuple[int, float], ...]:
-    """Keeps about `CURVE_POINTS` finite losses, the last one among them."""
-    stop = len(losses) if diverged_at is None else diverged_at
-    every = max(1, -(-stop // CURVE_POINTS))
-    steps = sorted({*range(0, stop, every), *([stop - 1] if stop else [])})
-    return tuple((step, float(losses[step])) for step in steps)
