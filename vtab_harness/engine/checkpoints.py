@@ -1,8 +1,8 @@
 """Checkpoints inside a training: killed or asked to leave, it goes on where it was, to the same result bit for bit.
 
-A checkpoint holds all that the rest of the training depends on: parameters, buffers, momentum, the losses so far, the
-state of the random numbers and the step. It is named after all that decides the course of the training, so that it is
-never taken for the state of another one.
+A checkpoint holds all that the rest of the training depends on: parameters that are trained, buffers, the state of the
+optimiser, the losses so far, the state of the random numbers and the step. It is named after all that decides the
+course of the training, so that it is never taken for the state of another one.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from torch import Tensor, nn
 
 SECONDS_BETWEEN = 30.0
 """Wall-clock time from one checkpoint to the next."""
+
+_KEPT_BY = {torch.optim.SGD: ("momentum_buffer",), torch.optim.AdamW: ("exp_avg", "exp_avg_sq", "step")}
+"""What an optimiser knows of each parameter."""
 
 
 class Checkpoints:
@@ -85,16 +88,15 @@ def state_of(
 
     Args:
         module: In training.
-        optimiser: SGD with momentum.
+        optimiser: SGD with momentum, or AdamW.
         losses: Of the steps done, float32 (steps,); the rest are 0.
         step: How many steps are done.
         device: Whose random numbers are drawn.
     """
     state = {f"module.{name}": value for name, value in _tensors(module).items()}
     for name, parameter in module.named_parameters():
-        momentum = optimiser.state.get(parameter, {}).get("momentum_buffer")
-        if momentum is not None:
-            state[f"momentum.{name}"] = momentum
+        known = optimiser.state.get(parameter, {})
+        state |= {f"{key}.{name}": known[key] for key in _KEPT_BY[type(optimiser)] if known.get(key) is not None}
     state |= {"losses": losses, "step": torch.tensor(step), "random.cpu": torch.get_rng_state()}
     if device.type == "cuda":
         state["random.cuda"] = torch.cuda.get_rng_state(device)
@@ -110,15 +112,16 @@ def restore(
         How many steps are done; 0, and nothing is changed, where nothing is kept that can be used.
     """
     wanted = state_of(module, optimiser, losses, 0, device)
-    parameters = dict(module.named_parameters())
-    momenta = {f"momentum.{name}": value for name, value in parameters.items()}
+    keys, one = _KEPT_BY[type(optimiser)], torch.zeros(())
+    parameters = {name: value for name, value in module.named_parameters() if value.requires_grad}
+    known = {f"{key}.{name}": one if key == "step" else value for name, value in parameters.items() for key in keys}
     try:
         with safe_open(path, framework="pt") as file:
             names = set(file.keys())
-            # Parameters that no gradient reached have no momentum.
-            if not wanted.keys() <= names <= wanted.keys() | momenta.keys():
+            # Of parameters that no gradient reached an optimiser knows nothing.
+            if not wanted.keys() <= names <= wanted.keys() | known.keys():
                 return 0
-            like = momenta | wanted
+            like = known | wanted
             for name in names:
                 part = file.get_slice(name)
                 if part.get_shape() != list(like[name].shape):
@@ -129,23 +132,35 @@ def restore(
     step = int(found["step"])
     if not 0 < step < len(losses) or any(found[name].dtype != like[name].dtype for name in names):
         return 0
+    halves = [sum(f"{key}.{name}" in found for key in keys) for name in parameters]
+    if not {0, len(keys)}.issuperset(halves):
+        return 0
     with torch.no_grad():
         for name, value in _tensors(module).items():
             value.copy_(found[f"module.{name}"])
         losses.copy_(found["losses"])
-    for name, parameter in parameters.items():
-        if f"momentum.{name}" in found:
-            momentum = torch.empty_like(parameter).copy_(found[f"momentum.{name}"])
-            optimiser.state[parameter]["momentum_buffer"] = momentum.detach()
+        for name, parameter in parameters.items():
+            for key in keys:
+                if (kept := found.get(f"{key}.{name}")) is not None:
+                    optimiser.state[parameter][key] = _as_kept(kept, key, parameter, optimiser)
     torch.set_rng_state(found["random.cpu"])
     if device.type == "cuda":
         torch.cuda.set_rng_state(found["random.cuda"], device)
     return step
 
 
+def _as_kept(kept: Tensor, key: str, parameter: nn.Parameter, optimiser: torch.optim.Optimizer) -> Tensor:
+    """Returns what an optimiser knows of a parameter where, and in the memory layout in which, it keeps it."""
+    if key != "step":
+        return torch.empty_like(parameter).copy_(kept).detach()
+    # The count of steps stays on the CPU unless one kernel does all of a step.
+    return kept.to(parameter.device if optimiser.defaults.get("fused") else "cpu")
+
+
 def _tensors(module: nn.Module) -> dict[str, Tensor]:
     # Buffers also where they are no part of what is saved of a network.
-    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    trained = {name: value for name, value in module.named_parameters() if value.requires_grad}
+    return trained | dict(module.named_buffers())
 
 
 def _write(path: Path, state: dict[str, Tensor]) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,40 @@ from vtab_harness.engine.workbench import Workbench, depends_on_batch
 # Reading a loss from the device waits for it; a look every so many steps costs nothing measurable and bounds how long
 # a diverged trial goes on.
 LOOK_EVERY = 50
+
+
+class Recipe(Protocol):
+    """How a network is trained: which optimiser at which rates, and on which examples at each step.
+
+    The ``repr`` of one says all of it, and names the state of a training that was stopped.
+    """
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """Examples a step."""
+        ...
+
+    @property
+    def frozen_statistics(self) -> bool:
+        """Whether batch norm keeps normalising with the statistics it came with."""
+        ...
+
+    def rate(self, step: int) -> float:
+        """Returns the learning rate of a step, counted from 0."""
+        ...
+
+    def order(self, examples: int, seed: int) -> Tensor:
+        """Returns which of so many examples each step takes, int64 (steps, batch_size), on the CPU."""
+        ...
+
+    def optimiser(self, parameters: Iterable[nn.Parameter], device: torch.device) -> torch.optim.Optimizer:
+        """Returns the optimiser of some parameters, which lie on a device."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +93,22 @@ class Schedule:
             return self.lr * step / self.warmup_steps
         passed = sum(step > int(fraction * self.steps) for fraction in self.decay_at)
         return float(self.lr * self.decay_factor**passed)
+
+    def order(self, examples: int, seed: int) -> Tensor:
+        """Returns positions as through a shuffle buffer, int64 (steps, batch_size)."""
+        drawn = shuffle_buffer(examples, self.steps * self.batch_size, self.shuffle_buffer, seed)
+        return torch.from_numpy(drawn).view(self.steps, self.batch_size)
+
+    def optimiser(self, parameters: Iterable[nn.Parameter], device: torch.device) -> torch.optim.Optimizer:
+        """Returns SGD, as one kernel where there is one."""
+        return torch.optim.SGD(
+            parameters,
+            lr=self.lr,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            fused=device.type == "cuda",
+            foreach=False if device.type == "cuda" else None,
+        )
 
 
 class Classifier(nn.Module):
@@ -102,11 +153,12 @@ def train(
     images: TrainingImages,
     labels: Tensor,
     num_classes: int,
-    schedule: Schedule,
+    schedule: Recipe,
     seed: int,
     phase: str,
+    network: Callable[[Bench], nn.Module] | None = None,
 ) -> Training:
-    """Fine-tunes all parameters of a copy of the backbone under a new head.
+    """Trains a copy of the backbone under a new head.
 
     Args:
         bench: Backbone and device.
@@ -114,8 +166,11 @@ def train(
         labels: Their classes, int64 (n,), on the device.
         num_classes: Outputs of the head.
         schedule: How to train.
-        seed: Decides the order of examples and what the network itself draws (dropout, stochastic depth).
+        seed: Decides the order of examples and what is drawn in the making of the network and by the network itself
+            (dropout, stochastic depth).
         phase: Name for the progress report.
+        network: Makes the copy, of which the parameters are trained that can be; None trains all of them. Its ``repr``
+            says what it makes.
 
     Where the bench has `Checkpoints`, the state is kept from time to time, and a training that was stopped goes on.
 
@@ -124,13 +179,13 @@ def train(
         DeviceError: Memory runs out with a single image at a time, or with a micro-batch that cannot be made smaller
             without changing the result.
     """
-    drawn = shuffle_buffer(len(images), schedule.steps * schedule.batch_size, schedule.shuffle_buffer, seed)
-    order = torch.from_numpy(drawn).view(schedule.steps, schedule.batch_size).to(bench.device)
+    order = schedule.order(len(images), seed).to(bench.device)
 
     def attempt(micro_batch: int) -> Training:
         torch.manual_seed(seed)
-        classifier = _classifier(bench, num_classes, schedule)
-        kept = _kept(bench, phase, schedule, seed, num_classes, len(images), micro_batch)
+        classifier = _classifier(bench, num_classes, schedule, network)
+        of_network = () if network is None else (network,)
+        kept = _kept(bench, phase, schedule, seed, num_classes, len(images), micro_batch, *of_network)
         try:
             trained = _train(bench, classifier, images, labels, schedule, order, micro_batch, phase, kept)
         except torch.OutOfMemoryError as error:
@@ -149,8 +204,11 @@ def train(
     return halving(attempt, most, f"{phase} (gradients of a step are added up)")
 
 
-def _classifier(bench: Bench, num_classes: int, schedule: Schedule) -> Classifier:
-    classifier = Classifier(bench.trainable_copy(), bench.backbone.feature_size, num_classes).to(bench.device).train()
+def _classifier(
+    bench: Bench, num_classes: int, schedule: Recipe, network: Callable[[Bench], nn.Module] | None
+) -> Classifier:
+    copied = bench.trainable_copy() if network is None else network(bench)
+    classifier = Classifier(copied, bench.backbone.feature_size, num_classes).to(bench.device).train()
     if schedule.frozen_statistics:
         for module in classifier.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -173,20 +231,14 @@ def _train(
     classifier: Classifier,
     images: TrainingImages,
     labels: Tensor,
-    schedule: Schedule,
+    schedule: Recipe,
     order: Tensor,
     micro_batch: int,
     phase: str,
     kept: tuple[Checkpoints, Path] | None,
 ) -> Training:
-    optimiser = torch.optim.SGD(
-        classifier.parameters(),
-        lr=schedule.lr,
-        momentum=schedule.momentum,
-        weight_decay=schedule.weight_decay,
-        fused=bench.device.type == "cuda",
-        foreach=False if bench.device.type == "cuda" else None,
-    )
+    trained = (parameter for parameter in classifier.parameters() if parameter.requires_grad)
+    optimiser = schedule.optimiser(trained, bench.device)
     forward = torch.compile(classifier) if bench.compile else classifier
     losses = torch.zeros(schedule.steps, device=bench.device)
     diverged_at = None

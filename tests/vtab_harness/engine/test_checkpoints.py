@@ -12,12 +12,14 @@ from vtab_harness.api.backbones import Backbone, Transform
 from vtab_harness.engine import checkpoints as checkpoints_module
 from vtab_harness.engine import training as training_module
 from vtab_harness.engine.checkpoints import Checkpoints
+from vtab_harness.engine.cosine_adamw import CosineAdamW
 from vtab_harness.engine.resident import ResidentImages
 from vtab_harness.engine.stopping import StoppedError, request_stop, stopping_on
-from vtab_harness.engine.training import Schedule, Training, train
+from vtab_harness.engine.training import Recipe, Schedule, Training, train
 from vtab_harness.engine.workbench import Workbench
 
 SCHEDULE = Schedule(steps=23, batch_size=8, lr=0.1, weight_decay=0.01)
+ADAMW = CosineAdamW(0.01, passes=23, steps_per_pass=1, batch_size=8, frozen_statistics=False)
 
 
 class Network(nn.Module):
@@ -64,7 +66,7 @@ def always(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 Examples = tuple[ResidentImages, Tensor]
 
 
-def run(bench: Workbench, examples: Examples, folder: Path | None, schedule: Schedule = SCHEDULE) -> Training:
+def run(bench: Workbench, examples: Examples, folder: Path | None, schedule: Recipe = SCHEDULE) -> Training:
     bench.checkpoints = None if folder is None else Checkpoints(folder)
     Network.passes = 0
     try:
@@ -74,14 +76,14 @@ def run(bench: Workbench, examples: Examples, folder: Path | None, schedule: Sch
             bench.checkpoints.wait()
 
 
-def interrupted(bench: Workbench, examples: Examples, folder: Path, at: int) -> None:
+def interrupted(bench: Workbench, examples: Examples, folder: Path, at: int, schedule: Recipe = SCHEDULE) -> None:
     def progress(phase: str, done: int, total: int) -> None:
         if done >= at:
             raise KeyboardInterrupt
 
     bench.progress = progress
     with pytest.raises(KeyboardInterrupt):
-        run(bench, examples, folder)
+        run(bench, examples, folder, schedule)
     bench.progress = lambda phase, done, total: None
 
 
@@ -92,15 +94,50 @@ def same(one: Training, other: Training) -> bool:
 
 @pytest.mark.usefixtures("always")
 @pytest.mark.parametrize("at", [5, 20])
+@pytest.mark.parametrize("schedule", [SCHEDULE, ADAMW], ids=["sgd", "adamw"])
 def test_killed_training_goes_on_to_the_same_bits(
-    bench: Workbench, examples: Examples, tmp_path: Path, at: int
+    bench: Workbench, examples: Examples, tmp_path: Path, at: int, schedule: Recipe
 ) -> None:
-    calm = run(bench, examples, None)
-    interrupted(bench, examples, tmp_path, at)
+    calm = run(bench, examples, None, schedule)
+    interrupted(bench, examples, tmp_path, at, schedule)
     # What was drawn meanwhile does not matter.
     torch.rand(100)
-    assert same(run(bench, examples, tmp_path), calm)
+    assert same(run(bench, examples, tmp_path, schedule), calm)
     assert Network.passes == SCHEDULE.steps - at
+
+
+@pytest.mark.usefixtures("always")
+def test_adamw_half_kept_is_not_taken(bench: Workbench, examples: Examples, tmp_path: Path) -> None:
+    calm = run(bench, examples, None, ADAMW)
+    interrupted(bench, examples, tmp_path, 20, ADAMW)
+    (path,) = tmp_path.iterdir()
+    state = load_file(path)
+    del state["exp_avg.head.weight"]
+    save_file(state, path)
+    assert same(run(bench, examples, tmp_path, ADAMW), calm)
+    assert Network.passes == ADAMW.steps
+
+
+class Frozen(nn.Module):
+    """A network of which one parameter is trained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.large = nn.Conv2d(3, 6, 3).requires_grad_(False)
+        self.small = nn.Parameter(torch.zeros(6))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.large(images).mean((2, 3)) + self.small
+
+
+@pytest.mark.usefixtures("always")
+def test_what_is_frozen_is_not_kept(bench: Workbench, examples: Examples, tmp_path: Path) -> None:
+    bench.checkpoints = Checkpoints(tmp_path)
+    train(bench, *examples, 3, ADAMW, 3, "test", lambda bench: Frozen())
+    bench.checkpoints.wait()
+    (path,) = tmp_path.iterdir()
+    kept = {name for name in load_file(path) if name.startswith("module.")}
+    assert kept == {"module.backbone.small", "module.head.weight", "module.head.bias"}
 
 
 def test_without_time_nothing_is_kept(bench: Workbench, examples: Examples, tmp_path: Path) -> None:

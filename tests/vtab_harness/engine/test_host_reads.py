@@ -22,6 +22,7 @@ from vtab_harness.api.data import Pixels
 from vtab_harness.api.protocols import Examples, Protocol, TrialLog
 from vtab_harness.datasets.mini import SUITE
 from vtab_harness.engine import logistic, training
+from vtab_harness.engine.cosine_adamw import CosineAdamW
 from vtab_harness.engine.features import cached_features
 from vtab_harness.engine.logistic import LogisticPath, solve
 from vtab_harness.engine.resident import ResidentImages
@@ -99,13 +100,15 @@ def test_the_counter_sees_what_waits() -> None:
     assert (counts.operators, counts.waits) == (3, 0)
 
 
-def test_a_step_of_training_never_waits(bench: Workbench) -> None:
+@pytest.mark.parametrize("recipe", ["sgd", "adamw"])
+def test_a_step_of_training_never_waits(bench: Workbench, recipe: str) -> None:
     images = ResidentImages(torch.rand(40, 8, 8, 3), bench.backbone.transform)
     labels = torch.arange(40) % 3
 
     def waits(steps: int) -> int:
+        schedule = Schedule(steps, 8, 0.01) if recipe == "sgd" else CosineAdamW(0.01, steps // 5, 5, 8)
         with counting() as counts:
-            train(bench, images, labels, 3, Schedule(steps=steps, batch_size=8, lr=0.01), seed=0, phase="test")
+            train(bench, images, labels, 3, schedule, seed=0, phase="test")
         return counts.waits
 
     # One look at the losses every so many steps, and the losses themselves at the end.
