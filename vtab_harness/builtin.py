@@ -64,6 +64,7 @@ NAMES: dict[str, dict[str, str]] = {
         "attentive": f"{_PROTOCOLS}.attentive:Attentive",
         "linear-sgd": f"{_PROTOCOLS}.linear_sgd:LinearSgd",
         "few": f"{_PROTOCOLS}.few:NearestCentroid",
+        "lora": f"{_PROTOCOLS}.lora:Lora",
         "finetune": f"{_PROTOCOLS}.finetune:FineTune",
     },
     "producers": {},

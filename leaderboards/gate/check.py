@@ -107,7 +107,7 @@ def _notes(protocol: str, found: Sequence[BackboneCheck]) -> Iterator[str]:
     """Yields what one training cannot say."""
     if not any(task.seeds == 1 for backbone in found for task in backbone.tasks):
         return
-    if protocol.startswith("finetune"):
+    if protocol.startswith(("finetune", "lora")):
         yield (
             "One seed: what training once more would give is not known, and a change may be no more than that. Run "
             "with --seeds 3, and make the baseline of such results."

@@ -153,7 +153,7 @@ def _flat(path: str, record: Usable) -> Entry:
         examples=0 if score is None else score.examples,
         seconds=float(sum(run.seconds.values())),
         test_seconds=run.seconds.get("test"),
-        trained=int(identity.protocol.name == "finetune"),
+        trained=int(identity.protocol.name in ("finetune", "lora")),
         images_per_second=run.images_per_second,
         device=head.environment.device,
         device_name=head.environment.device_name,

@@ -11,7 +11,7 @@ from typing import Any
 import vtab_harness
 from vtab_harness.api.records import Environment
 
-LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scikit-learn", "simplejpeg")
+LIBRARIES = ("torch", "torchvision", "timm", "numpy", "peft", "scikit-learn", "simplejpeg")
 
 
 def versions() -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from timm.models.vision_transformer import Attention  # type: ignore[attr-defined]
 from torch import Tensor, nn
 
 from vtab_harness.api.backbones import BLOCKS, POOLED, TOKENS, Backbone, Part, Transform
@@ -21,14 +22,27 @@ from vtab_harness.engine.workbench import Workbench
 SIDE, FEATURES, CLASSES, TEST = 16, 12, 4, 30
 
 
-class TinyNetwork(nn.Sequential):
-    """Images (N, 3, SIDE, SIDE) -> features (N, FEATURES); has batch norm, which a predictor must have put to rest."""
+class TinyNetwork(nn.Module):
+    """Images (N, 3, SIDE, SIDE) -> features (N, FEATURES).
+
+    It has batch norm, which a predictor must have put to rest, and attention, for what goes into that.
+    """
 
     def __init__(self) -> None:
-        convolution = nn.Conv2d(3, FEATURES, 3, stride=2, bias=False)
-        super().__init__(convolution, nn.BatchNorm2d(FEATURES), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        drawn = torch.randn(convolution.weight.shape, generator=torch.Generator().manual_seed(0))
-        convolution.weight.data.copy_(drawn / 5)
+        super().__init__()
+        self.convolution = nn.Conv2d(3, FEATURES, 3, stride=2, bias=False)
+        self.norm = nn.BatchNorm2d(FEATURES)
+        self.attn = Attention(FEATURES, num_heads=2)
+        generator = torch.Generator().manual_seed(0)
+        for weight in (self.convolution.weight, self.attn.qkv.weight, self.attn.proj.weight):
+            weight.data.copy_(torch.randn(weight.shape, generator=generator) / 5)
+        nn.init.zeros_(self.attn.proj.bias)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns the means over positions, float32 (N, FEATURES)."""
+        tokens = self.norm(self.convolution(images)).relu().flatten(2).transpose(1, 2)
+        pooled: Tensor = (tokens + self.attn(tokens)).mean(1)
+        return pooled
 
 
 _BLOCKS = [(f"block-{back}.{kind}", size) for back in range(1, 5) for kind, size in (("class", 1), ("patches", 2))]

@@ -9,7 +9,10 @@ import timm
 import torch
 from torch.nn import functional
 
+from vtab_harness.api.backbones import Backbone, Transform
+from vtab_harness.engine.lora import Adapters
 from vtab_harness.engine.training import Classifier
+from vtab_harness.engine.workbench import Workbench
 
 ARCHITECTURES = ["resnet18", "vit_tiny_patch16_224", "convnext_atto"]
 
@@ -28,6 +31,15 @@ def classifier(name: str) -> Classifier:
 def test_a_step_is_one_graph(name: str) -> None:
     torch._dynamo.reset()
     explained = torch._dynamo.explain(classifier(name))(torch.rand(4, 3, 32, 32))
+    assert (explained.graph_count, explained.graph_break_count) == (1, 0), explained.break_reasons
+
+
+def test_a_step_with_adapters_is_one_graph() -> None:
+    torch._dynamo.reset()
+    inner = classifier("vit_tiny_patch16_224").backbone
+    backbone = Backbone("timm:vit", inner, Transform((32, 32)), 192, 0, None, "0" * 64, {}, False)
+    adapted = Adapters(4, 1.0, ("qkv", "proj"))(Workbench(backbone, torch.device("cpu")))
+    explained = torch._dynamo.explain(Classifier(adapted, 192, 10).train())(torch.rand(4, 3, 32, 32))
     assert (explained.graph_count, explained.graph_break_count) == (1, 0), explained.break_reasons
 
 

@@ -18,6 +18,7 @@ from vtab_harness.protocols.knn import NearestNeighbours
 from vtab_harness.protocols.layers import Layers, LayersSettings
 from vtab_harness.protocols.linear import Linear, LinearSettings
 from vtab_harness.protocols.linear_sgd import LinearSgd, LinearSgdSettings
+from vtab_harness.protocols.lora import Lora, LoraSettings
 from vtab_harness.testing import ContractError, check_protocol
 
 SMALL = FineTuneSettings(lr=(0.05, 0.01), steps=(3, 6), batch_size=16)
@@ -33,6 +34,7 @@ SMALL = FineTuneSettings(lr=(0.05, 0.01), steps=(3, 6), batch_size=16)
         (Layers, LayersSettings(l2_count=2, tolerance=1e-3)),
         (Linear, LinearSettings(l2_count=3, tolerance=1e-3)),
         (FineTune, SMALL),
+        (Lora, LoraSettings((2, 4), (0.01, 0.03), passes=10, warmup_passes=2, batch_size=16)),
         (Means, None),
         (Means, MeansSettings(powers=(2.0,))),
         (wrong.Seeded, None),
