@@ -114,5 +114,9 @@ def _public(package: str) -> list[str]:
 
 def _member(package: str, name: str) -> str:
     found = getattr(importlib.import_module(package), name)
+    path = f"{found.__module__}.{found.__qualname__}"
+    if path.startswith("vtab_harness.api."):
+        # It is on the page of its contract.
+        return f"## {package}.{name}\n\n[`{path}`][{path}]\n"
     options = f"{{heading: {package}.{name}, toc_label: {name}}}"
-    return f"::: {found.__module__}.{found.__qualname__}\n    options: {options}\n"
+    return f"::: {path}\n    options: {options}\n"
