@@ -61,6 +61,7 @@ def get(tmp_path: Path, *arguments: str) -> Result:
     return CliRunner().invoke(app, ["data", "get", *folders, *arguments])
 
 
+@pytest.mark.usefixtures("drawn_pixels")
 def test_export_server_get_prepare(server: FileServer, original: PreparedSet, tmp_path: Path) -> None:
     server.corrupts = ["/m/eurosat/test/1.tar", "/m/eurosat/val200/0.tar"]
     asked = len(server.asked)

@@ -68,6 +68,11 @@ def test_every_certificate_says_where_it_comes_from() -> None:
             assert split in SPLITS
             assert one.keys() == {"sha256", "from"}
             assert one["from"].startswith(("golden list", "computed by the rule"))
+    pixels = {name: found["pixels"] for name, found in SHIPPED.items() if "pixels" in found}
+    assert pixels.keys() == {"caltech101", "eurosat"}
+    for part in pixels.values():
+        assert part.keys() == set(SPLITS)
+        assert all(one.keys() == {"sha256", "from"} and one["from"].startswith("decoded from") for one in part.values())
     assert origin(SETS["clevr"], "val200") == "computed by the rule; confirmed by an independent list"
     assert origin(SETS["dtd"], "test") is None
 
@@ -231,8 +236,8 @@ def test_other_pixels_are_another_variant(name: str) -> None:
 
 
 def test_stand_ins_of_one_split_leave_the_keys_of_another() -> None:
-    prints = prints_of("eurosat", "")
-    found = compare(SETS["eurosat"], "vtab-1k", prints | {"test": {"keys": "of stand-ins"}}, nameless=("test",))
+    prints = prints_of("resisc45", "")
+    found = compare(SETS["resisc45"], "vtab-1k", prints | {"test": {"keys": "of stand-ins"}}, nameless=("test",))
     assert (found.exact, stamp(found)) == (LEARNED_FROM, "vtab-1k")
 
 
@@ -244,6 +249,16 @@ def test_at_least_17_tasks_certify_what_is_learned_from() -> None:
         and set(LEARNED_FROM) <= set(SHIPPED[task.image_set.name]["keys"])
     ]
     assert set(SUITE.tasks) - set(certified) == {"caltech101"}
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", ["eurosat", pytest.param("caltech101", marks=pytest.mark.slow)])
+def test_pixels_of_the_real_archives(name: str, shared_data: Path, fresh: Path) -> None:
+    found = prepare(SETS[name], [shared_data / "raw"], fresh)
+    certificate = certify(found, next(task for task in TASKS if task.image_set.name == name))
+    exact = dict.fromkeys(SPLITS, "exact")
+    assert (certificate.keys, certificate.labels, certificate.pixels) == (exact, exact, exact)
+    assert stamp(certificate) == SHIPPED[name]["variant"]
 
 
 @pytest.mark.shared

@@ -44,6 +44,7 @@ def copied(exports: Path, tmp_path: Path) -> Callable[[str], Path]:
     return copy
 
 
+@pytest.mark.usefixtures("drawn_pixels")
 @LAYOUTS
 def test_the_whole_circle(layout: str, prepared: PreparedSet, exports: Path, tmp_path: Path) -> None:
     again = prepare(ELSEWHERE, [exports / layout], tmp_path)
@@ -132,6 +133,7 @@ def permute(name: str, content: bytes) -> tuple[str, bytes]:
     return name, content
 
 
+@pytest.mark.usefixtures("drawn_pixels")
 def test_permuted_labels_are_caught(copied: Callable[[str], Path], tmp_path: Path) -> None:
     folder = copied("webdataset") / "eurosat"
     rewritten(folder, "val200/0.tar", permute)

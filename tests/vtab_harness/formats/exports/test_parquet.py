@@ -50,6 +50,7 @@ def write_eurosat(folder: Path, listed: Sequence[Row]) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("drawn_pixels")
 def test_names_tell_keys_and_keys_the_order(tmp_path: Path) -> None:
     write_eurosat(tmp_path / "eurosat-rgb", rows())
     prepared = prepare(SET, [tmp_path], tmp_path / "cache")

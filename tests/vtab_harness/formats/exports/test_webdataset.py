@@ -27,6 +27,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.usefixtures("drawn_pixels")
 def test_keys_and_order_are_recovered_and_labels_certified(root: Path, tmp_path: Path) -> None:
     prepared = prepare(SET, [root], tmp_path / "cache")
     certificate = certify(prepared, TASK)
