@@ -37,7 +37,8 @@ def write(board: Board, summary: Summary, out: Path) -> list[Path]:
     import pyarrow.parquet as pq
 
     files = []
-    for name, columns in (("leaderboard", leaderboard_columns(board, summary)), ("results", results_columns(board))):
+    tables = {"leaderboard": leaderboard_columns(board, summary), "results": results_columns(board, out)}
+    for name, columns in tables.items():
         texts = _TEXT | set(constants(board))
         table = pa.table({key: _array(key, column, texts) for key, column in columns.items()})
         table = table.replace_schema_metadata({f"vtab.{key}": value for key, value in constants(board).items()})

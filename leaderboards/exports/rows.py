@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,8 +116,14 @@ def constants(board: Board) -> dict[str, str]:
     }
 
 
-def results_columns(board: Board) -> dict[str, Column]:
-    """Returns ``results.csv`` by column: a row for each backbone, task and seed that has a record."""
+def results_columns(board: Board, out: Path) -> dict[str, Column]:
+    """Returns ``results.csv`` by column: a row for each backbone, task and seed that has a record.
+
+    Args:
+        board: The scores.
+        out: Folder that the table is written into. Files of records are named from there, so that a board and its
+            records can be moved or published together, and tell nothing of the machine.
+    """
     b, t, s = np.nonzero(board.status != "")
     at = (b, t, s)
     finished = board.status[at] == "finished"
@@ -135,7 +143,7 @@ def results_columns(board: Board) -> dict[str, Column]:
         "spec": [row.spec for row in rows],
         "folder": [row.key for row in rows],
         "weights": [row.weights for row in rows],
-        "record": [str(path) for path in board.paths[at].tolist()],
+        "record": [os.path.relpath(path, out) for path in board.paths[at].tolist()],
         "task_variant": [board.variants.get(task.name, "") for task in tasks],
     }
     for name, value in constants(board).items():

@@ -11,4 +11,4 @@ from leaderboards.exports.rows import results_columns
 
 def write_results(board: Board, path: Path) -> Path:
     """Writes the tidy table: backbone, task, seed, accuracy, and where it comes from."""
-    return write_columns(path, results_columns(board))
+    return write_columns(path, results_columns(board, path.parent))
