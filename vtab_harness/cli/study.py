@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from vtab_harness.api.errors import OptionError
 from vtab_harness.cli.app import INTERRUPTED, app
 from vtab_harness.cli.from_settings import with_options
 from vtab_harness.cli.plain_text import plain
@@ -66,6 +67,25 @@ def run(given: dict[str, Any], study: File) -> None:
         raise typer.Exit(INTERRUPTED) from None
     if failures:
         study_view.print_study_failures(failures)
+        raise typer.Exit(1)
+
+
+@study_app.command(epilog="Example: vtab study report docs/demo.toml")
+def report(study: File) -> None:
+    """Write the reports of the records that are there; needs no weights and no images."""
+    from vtab_harness.cli import study_view
+    from vtab_harness.sweep.study import read_whole_study
+    from vtab_harness.sweep.study_run import open_study, run_report
+
+    opened = open_study(read_whole_study(study))
+    if not opened.study.reports:
+        raise OptionError(f"{study}: it has no reports.", "Add for instance [[leaderboard]].")
+    failures = [
+        run_report(opened.study, table, lambda line: typer.echo(plain(line)), opened.called)
+        for table in opened.study.reports
+    ]
+    if failed := [failure for failure in failures if failure is not None]:
+        study_view.print_study_failures(failed)
         raise typer.Exit(1)
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -148,6 +149,26 @@ def test_options_alone_are_a_study(tmp_path: Path, small_backbone: str, cache: P
     assert done.exit_code == 0, done.output
     assert "Mini-Digits" in done.output
     assert len(list(Store(tmp_path / "results"))) == 1
+
+
+def test_reports_alone_need_records_and_nothing_else(tmp_path: Path, small_backbone: str, cache: Path) -> None:
+    text = f'backbones = ["{small_backbone}"]\ntasks = ["mini_digits"]\nprotocol = "knn"\nresults = "results"\n'
+    made = make(tmp_path, cache, text + '[[leaderboard]]\ntasks = ["mini_digits"]\nplots = false\npage = false\n')
+    made.run()
+    table = tmp_path / "leaderboard" / "leaderboard.csv"
+    first = table.read_bytes()
+    shutil.rmtree(table.parent)
+    # The backbone cannot be loaded any more, as where a board was published and its weights were not.
+    made.file.write_text(made.file.read_text().replace(small_backbone, "local-dir:gone"))
+    done = CliRunner().invoke(app, ["study", "report", str(made.file)])
+    assert (done.exit_code, table.read_bytes()) == (0, first)
+    made.file.write_text(made.file.read_text().replace('"mini_digits"]\nplots', '"mini_count"]\nplots'))
+    done = CliRunner().invoke(app, ["study", "report", str(made.file)])
+    assert done.exit_code == 1
+    assert "leaderboard" in done.output
+    made.file.write_text(made.file.read_text().partition("[[leaderboard]]")[0])
+    with pytest.raises(OptionError, match="it has no reports"):
+        CliRunner().invoke(app, ["study", "report", str(made.file)], catch_exceptions=False)
 
 
 def test_what_fails_is_said_and_the_rest_is_there(tmp_path: Path, small_backbone: str, cache: Path) -> None:
