@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo-results
 
-.PHONY: demo test slow bench promises docs clean
+.PHONY: demo test slow boards bench promises docs clean
 .DELETE_ON_ERROR:
 
 # A stamp for each set of dependencies, so that `make demo` does not wait for the test tools.
@@ -32,6 +32,10 @@ test: $(VENV)/installed-dev
 
 slow: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m 'slow or gpu or shared or browser'
+
+# Tables, plots and pages of the committed boards, again from their records; studies add what is missing (vtab study run).
+boards: $(VENV)/installed
+	for study in leaderboards/boards/*/study.toml; do $(BIN)/vtab study report $$study || exit 1; done
 
 # Is the checkout slower than BASE (default: where the branch left main)? Both are measured by turns; ratios only.
 bench: $(VENV)/installed-dev
