@@ -21,6 +21,7 @@ Rooms, from the top; imports go down this list only:
     compare         is A better than B
     board           the scores of one table, and what is computed from them
     published       results of papers, for reference
+    boards          committed boards with their records, no code
     statistics      intervals, tests, ranks: arrays in, arrays out
     records         the only reader of records
     text            names that may hold anything, made harmless for each format

@@ -8,7 +8,9 @@ with a parser of that format.
 from __future__ import annotations
 
 import html
+import os
 import re
+from pathlib import Path
 from typing import Any
 
 from vtab_harness.cli.plain_text import plain
@@ -115,3 +117,14 @@ def for_xml(text: str) -> str:
     """Returns text without what XML 1.0 cannot hold, not even escaped; keeps line breaks."""
     kept = (c for c in text if c == "\n" or c == "\t" or c >= " ")
     return "".join(c for c in kept if not ("\x7f" <= c <= "\x9f" or "\ud800" <= c <= "\udfff" or c in "\ufffe\uffff"))
+
+
+def seen_from(folder: Path, path: str) -> str:
+    """Returns a file's path from a folder, so that what is published tells nothing of the machine; not escaped.
+
+    Of a file on another drive, to which no relative path leads, it is the name alone.
+    """
+    try:
+        return os.path.relpath(path, folder)
+    except ValueError:
+        return Path(path).name

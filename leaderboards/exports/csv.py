@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from leaderboards.board.board import Board
 from leaderboards.board.summary import Summary
 from leaderboards.exports.rows import Column, leaderboard_columns
-from leaderboards.text import for_csv
+from leaderboards.text import for_csv, seen_from
 from vtab_harness.sweep.store import storage_errors, write_atomically
 
 if TYPE_CHECKING:
@@ -55,7 +55,11 @@ def write_leaderboard(board: Board, summary: Summary, path: Path) -> Path:
 
 def write_left_out(board: Board, path: Path) -> Path:
     """Writes every record that is not in the table, with the reason; only a header where there is none."""
-    rows = ([for_csv(part) for part in (item.path, item.backbone, item.task, item.reason)] for item in board.left_out)
+    # Named from where the table lies, as in results.csv.
+    rows = (
+        [for_csv(part) for part in (seen_from(path.parent, item.path), item.backbone, item.task, item.reason)]
+        for item in board.left_out
+    )
     return write_rows(path, ["record", "backbone", "task", "reason"], rows)
 
 

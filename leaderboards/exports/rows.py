@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from leaderboards.board.board import Board
 from leaderboards.board.draws import deviation
 from leaderboards.board.rounding import DECIMALS
 from leaderboards.board.summary import Summary
+from leaderboards.text import seen_from
 
 Column = Sequence[str] | Sequence[int | None] | Sequence[float | None] | Sequence[bool]
 
@@ -143,7 +143,7 @@ def results_columns(board: Board, out: Path) -> dict[str, Column]:
         "spec": [row.spec for row in rows],
         "folder": [row.key for row in rows],
         "weights": [row.weights for row in rows],
-        "record": [os.path.relpath(path, out) for path in board.paths[at].tolist()],
+        "record": [seen_from(out, path) for path in board.paths[at].tolist()],
         "task_variant": [board.variants.get(task.name, "") for task in tasks],
     }
     for name, value in constants(board).items():

@@ -18,6 +18,7 @@ from leaderboards.board.draws import said_of_draws
 from leaderboards.board.rounding import DECIMALS
 from leaderboards.board.summary import Summary
 from leaderboards.exports.wins import per_cent, ranked
+from leaderboards.text import seen_from
 
 LISTED = 500
 """How many records that were left out the page lists; it says how many more there are."""
@@ -75,7 +76,7 @@ def page_data(
         "wins": _wins(board, summary),
         "places": links.places,
         "notes": _notes(board, summary, bool(published)),
-        "left_out": _left_out(board),
+        "left_out": _left_out(board, folder),
     }
 
 
@@ -260,7 +261,7 @@ def _notes(board: Board, summary: Summary, published: bool) -> list[str]:
     return notes
 
 
-def _left_out(board: Board) -> list[tuple[str, list[str], int]]:
+def _left_out(board: Board, folder: Path) -> list[tuple[str, list[str], int]]:
     """Returns (heading, first lines, how many there are) of what is not in the table."""
     lists: list[tuple[str, Iterable[str], int]] = [
         (
@@ -268,12 +269,17 @@ def _left_out(board: Board) -> list[tuple[str, list[str], int]]:
             (
                 f"{d.backbone}, {d.task}, seed {d.seed}: "
                 + "; ".join(
-                    f"{path} has {'diverged' if n is None else n}" for path, n in zip(d.paths, d.scores, strict=True)
+                    f"{seen_from(folder, path)} has {'diverged' if n is None else n}"
+                    for path, n in zip(d.paths, d.scores, strict=True)
                 )
                 for d in board.duplicates
             ),
             len(board.duplicates),
         ),
-        ("Records left out", (f"{left.path}: {left.reason}" for left in board.left_out), len(board.left_out)),
+        (
+            "Records left out",
+            (f"{seen_from(folder, left.path)}: {left.reason}" for left in board.left_out),
+            len(board.left_out),
+        ),
     ]
     return [(title, [line for line, _ in zip(lines, range(LISTED), strict=False)], n) for title, lines, n in lists if n]

@@ -224,7 +224,7 @@ def test_latex_compiles(written: Path, tmp_path: Path) -> None:
 def test_left_out_records_are_listed(board: Board, tmp_path: Path) -> None:
     from dataclasses import replace
 
-    made = replace(board, left_out=(LeftOut("=cmd.json", "k", "dmlab", "half written"),))
+    made = replace(board, left_out=(LeftOut(str(tmp_path / "=cmd.json"), "k", "dmlab", "half written"),))
     exported_csv.write_left_out(made, tmp_path / "left_out.csv")
     assert (tmp_path / "left_out.csv").read_text() == "record,backbone,task,reason\n'=cmd.json,k,dmlab,half written\n"
 

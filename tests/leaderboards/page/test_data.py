@@ -79,8 +79,8 @@ def test_published_rows_have_no_rank_and_a_mean_only_when_whole(tmp_path: Path) 
 
 
 def test_what_was_left_out_is_listed_up_to_a_number(tmp_path: Path) -> None:
-    left = tuple(LeftOut(f"r{i}.json", "", "", "half written") for i in range(LISTED + 5))
-    twice = Duplicate("k", "task_0", 0, ("a.json", "b.json"), (3, None))
+    left = tuple(LeftOut(str(tmp_path / f"r{i}.json"), "", "", "half written") for i in range(LISTED + 5))
+    twice = Duplicate("k", "task_0", 0, (str(tmp_path / "a.json"), str(tmp_path / "b.json")), (3, None))
     board = replace(made_board(1, tasks=2), left_out=left, duplicates=(twice,))
     (disagree, lines, one), (_, first, total) = page_data(board, made_summary(board), tmp_path)["left_out"]
     assert "disagree" in disagree
