@@ -20,8 +20,15 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
-PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
-"""Pages outside docs/, and what they are called in the site."""
+PAGES = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "docs/tutorial.ipynb": "tutorial.md",
+    "leaderboards/boards/mini/README.md": "board-mini.md",
+    "leaderboards/boards/real-small/README.md": "board-real-small.md",
+}
+"""Pages that have another name or place in the repository: there -> in the site."""
 REFERENCE = ("vtab_harness", "vtab_harness.testing", "leaderboards")
 """Packages of which everything in ``__all__`` is public; of the contracts in vtab_harness.api every module is."""
 _LINK = re.compile(r"(?<=\]\()(?!https?:|#|mailto:|data:)([^)#\s]+)")
@@ -46,37 +53,41 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds pages and files that are not in docs/."""
-    pages = {f"docs/{file.src_uri}" for file in files} | set(PAGES) | {"docs/tutorial.ipynb"}
-    texts = {site: (source, (ROOT / source).read_text(encoding="utf-8")) for source, site in PAGES.items()}
-    texts["tutorial.md"] = ("docs/tutorial.ipynb", _notebook(ROOT / "docs" / "tutorial.ipynb"))
-    for path in sorted((ROOT / "docs").glob("*.md")):
-        texts[path.name] = (f"docs/{path.name}", path.read_text(encoding="utf-8"))
-    for site, (source, text) in texts.items():
+    todo = [*PAGES, *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+    done: set[str] = set()
+    while todo:
+        source = todo.pop()
+        if source in done:
+            continue
+        done.add(source)
+        site, path = _place(source), ROOT / source
         if (there := files.get_file_from_path(site)) is not None:
             files.remove(there)
-        found, linked = _links(text, source, pages)
+        if path.suffix not in (".md", ".ipynb"):
+            files.append(File.generated(config, site, abs_src_path=str(path)))
+            continue
+        text = _notebook(path) if path.suffix == ".ipynb" else path.read_text(encoding="utf-8")
+        found, linked = _links(text, source)
         files.append(File.generated(config, site, content=found))
-        for path in linked - {file.src_uri for file in files}:
-            files.append(File.generated(config, path, abs_src_path=str(ROOT / path)))
+        todo += linked
     for name, text in _reference().items():
         files.append(File.generated(config, f"reference/{name}.md", content=text))
     return files
 
 
-def _links(text: str, source: str, pages: set[str]) -> tuple[str, set[str]]:
+def _place(source: str) -> str:
+    """Returns where a file of the repository lies in the site."""
+    return PAGES.get(source, source.removeprefix("docs/"))
+
+
+def _links(text: str, source: str) -> tuple[str, set[str]]:
     """Returns a page with links as they are in the site, and the files of the repository that it links to."""
     linked: set[str] = set()
 
     def replaced(found: re.Match[str]) -> str:
         path = posixpath.normpath(posixpath.join(posixpath.dirname(source), found[1]))
-        if path in PAGES:
-            return PAGES[path]
-        if path == "docs/tutorial.ipynb":
-            return "tutorial.md"
-        if path not in pages:
-            linked.add(path)
-            return path
-        return path.removeprefix("docs/")
+        linked.add(path)
+        return posixpath.relpath(_place(path), posixpath.dirname(_place(source)) or ".")
 
     return _LINK.sub(replaced, text), linked
 
