@@ -250,6 +250,12 @@ def report(board: Board, summary: Summary, best: int = 10, commands: int = 5) ->
     return lines
 
 
+def where(settings: LeaderboardSettings) -> str:
+    """Returns where it was written, and how to look at it."""
+    page = f" Its page: open {settings.out / 'index.html'} in a browser." if settings.page else ""
+    return f"Written to {settings.out}.{page}"
+
+
 def find_row(board: Board, name: str, option: str = "--baseline") -> int:
     """Returns the row that a person means: by folder, spec or name, as given with `option`.
 

@@ -18,7 +18,7 @@ class LeaderboardReport:
 
     def write(self, settings: LeaderboardSettings, results: Path, out: Path, tell: Callable[[str], None]) -> None:
         """Writes the leaderboard, unless nothing has changed; see `leaderboards.leaderboard.build`."""
-        from leaderboards.leaderboard import build, is_current
+        from leaderboards.leaderboard import build, is_current, where
         from leaderboards.records.scan import find_records
 
         asked = replace(settings, results=(results,), out=out)
@@ -27,7 +27,7 @@ class LeaderboardReport:
             tell(f"{out} is up to date: nothing has changed.")
             return
         build(found, asked, tell)
-        tell(f"Written to {out}.")
+        tell(where(asked))
 
 
 LEADERBOARD = LeaderboardReport()

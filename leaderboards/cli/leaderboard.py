@@ -16,7 +16,7 @@ from vtab_harness.cli.from_settings import with_options
 @with_options(LeaderboardSettings)
 def leaderboard(given: dict[str, Any]) -> None:
     """Write tables, plots and a page from records: one suite, one protocol, one data variant."""
-    from leaderboards.leaderboard import build, is_current
+    from leaderboards.leaderboard import build, is_current, where
     from leaderboards.records.scan import find_records
 
     settings = LeaderboardSettings(**given)
@@ -33,4 +33,4 @@ def leaderboard(given: dict[str, Any]) -> None:
         build(found, settings, typer.echo)
     finally:
         gc.enable()
-    typer.echo(f"Written to {settings.out}.")
+    typer.echo(where(settings))

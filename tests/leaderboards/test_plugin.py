@@ -19,7 +19,9 @@ def test_it_writes_what_the_command_writes_and_nothing_twice(tmp_path: Path) -> 
     said: list[str] = []
     settings = replace(LEADERBOARD.settings, plots=False, page=False, aggregation="mean")
     LEADERBOARD.write(settings, tmp_path / "results", tmp_path / "ours", said.append)
-    assert said[-1] == f"Written to {tmp_path / 'ours'}."
+    page = tmp_path / "ours" / "index.html"
+    assert said[-1] in (f"Written to {page.parent}.", f"Written to {page.parent}. Its page: open {page} in a browser.")
+    assert page.exists() == ("open" in said[-1])
     arguments = ["leaderboard", str(tmp_path / "results"), "--out", str(tmp_path / "theirs"), "--seeds", "mean"]
     assert CliRunner().invoke(app, [*arguments, "--no-plots", "--no-page"]).exit_code == 0
     for name in ("leaderboard.csv", "leaderboard.md"):
