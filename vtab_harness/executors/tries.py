@@ -26,9 +26,12 @@ class Waiting:
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._jobs = jobs
+        # Backbone -> its jobs that wait, of those that have any.
         self._numbers: dict[str, deque[int]] = {}
-        for number, job in enumerate(jobs):
-            self._numbers.setdefault(job.backbone, deque()).append(number)
+        # Counted along: of tens of thousands of jobs, adding up each time would cost more than handing out.
+        self._waiting = self._seats = 0
+        for number in range(len(jobs)):
+            self._queue(number).append(number)
         self._fresh = dict.fromkeys(self._numbers)
         self._lost: dict[int, int] = {}
         # Workers at each job; what those said of it who ended before the others, and what they then waited for.
@@ -36,13 +39,19 @@ class Waiting:
         self._told: dict[int, JobOutcome] = {}
 
     def __len__(self) -> int:
-        return sum(map(len, self._numbers.values()))
+        return self._waiting
+
+    def _queue(self, number: int) -> deque[int]:
+        """Returns where a job is put that waits from now on."""
+        job = self._jobs[number]
+        self._waiting += 1
+        self._seats += job.workers
+        return self._numbers.setdefault(job.backbone, deque())
 
     @property
     def wanted(self) -> int:
         """How many more workers would find something to do."""
-        begun = sum(max(self._jobs[number].workers - count, 0) for number, count in self._at_work.items())
-        return begun + sum(self._jobs[number].workers for numbers in self._numbers.values() for number in numbers)
+        return self._seats + sum(max(self._jobs[number].workers - count, 0) for number, count in self._at_work.items())
 
     def take(self, backbone: str | None = None, join: bool = False) -> int | None:
         """Returns the number of the next job, None where there is none.
@@ -51,18 +60,20 @@ class Waiting:
             backbone: That the worker has loaded.
             join: Whether, where none waits, one will do that others are at and that has room for one more.
         """
-        waiting = {spec: numbers for spec, numbers in self._numbers.items() if numbers}
-        if not waiting:
+        if not self._numbers:
             return self._join(backbone) if join else None
-        if backbone not in waiting:
-            most = max(waiting, key=lambda spec: len(waiting[spec]))
-            backbone = next((spec for spec in self._fresh if spec in waiting), most)
+        if backbone is None or backbone not in self._numbers:
+            backbone = next(iter(self._fresh), None) or max(self._numbers, key=lambda spec: len(self._numbers[spec]))
         self._fresh.pop(backbone, None)
         # Two that begin with the same images would prepare them one for the other, and wait for it.
         others = {self._jobs[number].tasks for number in self._at_work}
-        numbers = waiting[backbone]
+        numbers = self._numbers[backbone]
         number = next((number for number in numbers if self._jobs[number].tasks not in others), numbers[0])
         numbers.remove(number)
+        if not numbers:
+            del self._numbers[backbone]
+        self._waiting -= 1
+        self._seats -= self._jobs[number].workers
         self._at_work[number] = 1
         return number
 
@@ -107,7 +118,7 @@ class Waiting:
         """Takes back a job that was not begun, or not ended through no fault of its own."""
         if self._leave(number):
             self._told.pop(number, None)
-            self._numbers[self._jobs[number].backbone].appendleft(number)
+            self._queue(number).appendleft(number)
 
     def lost(self, number: int, why: str) -> JobOutcome | None:
         """Takes note that a worker was lost with its job: the job waits again, behind the others, or is given up.
@@ -127,7 +138,7 @@ class Waiting:
         if told is not None and _is_complete(told):
             return told
         if tries < job.settings.tries:
-            self._numbers[job.backbone].append(number)
+            self._queue(number).append(number)
             return None
         times = "" if tries == 1 else f" This was try {tries} of {tries}."
         return JobOutcome(job, error=f"{why}{times} Give the same command again with --retry to try once more.")

@@ -145,8 +145,9 @@ def test_whatever_happens_each_job_has_one_outcome_and_room_is_kept(
             case _:
                 outcome = None
                 waiting.put_back(number)
+        assert waiting.wanted >= len(waiting) >= 0
         if outcome is not None:
             assert number not in at_work
             told[number] = told.get(number, 0) + 1
     assert told == dict.fromkeys(range(len(jobs)), 1)
-    assert len(waiting) == 0
+    assert len(waiting) == waiting.wanted == 0
