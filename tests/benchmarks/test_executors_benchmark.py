@@ -1,11 +1,16 @@
 """What an executor costs: time a job, and memory of the driver, over jobs that do nothing.
 
-Absolute figures, so it is run by hand: ``pytest -m benchmark_suite -s tests/benchmarks/test_executors_benchmark.py``.
+Absolute figures, and minutes, so it is run by hand:
+``pytest -m benchmark_suite -s tests/benchmarks/test_executors_benchmark.py``.
 """
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 import pytest
@@ -58,3 +63,21 @@ def test_a_job_costs_little_and_the_driver_does_not_grow(name: str) -> None:
     assert done == len(jobs)
     assert each < MILLISECONDS
     assert grown < MEBIBYTES
+
+
+def test_two_workers_on_two_cores_do_mini_in_little_more_than_half_the_time(tmp_path: Path) -> None:
+    """The whole command, with its start, planning and the preparing of data."""
+    if (os.cpu_count() or 1) < 2:
+        pytest.skip("one core")
+    seconds = {}
+    for workers in (2, 1):
+        folder = tmp_path / str(workers)
+        command = ["run", "--suite", "mini", "--device", "cpu", "--executor", "devices", "--threads", "1"]
+        command += ["--workers", str(workers), "--results", str(folder / "results"), "--cache", str(folder / "cache")]
+        for seed in ("", "&seed=1"):
+            command += ["--backbone", f"timm:resnet18?pretrained=false&input_size=64{seed}"]
+        start = time.perf_counter()
+        subprocess.run([Path(sys.executable).with_name("vtab"), *command], check=True, capture_output=True)
+        seconds[workers] = time.perf_counter() - start
+    print(f"\nmini with two ResNet-18 at 64 px: {seconds[1]:.1f} s with one worker, {seconds[2]:.1f} s with two")
+    assert seconds[1] / seconds[2] > 1.7
