@@ -87,7 +87,8 @@ def test_tables_are_those_that_the_records_give_cell_by_cell(tmp_path: Path) -> 
     results = pd.read_csv(tidy.write_results(board, tmp_path / "results.csv"))
     assert len(results) == len(records) == 120
     for row in results.to_dict("records"):
-        expected = records[row["record"]]
+        # Named as seen from the folder of the table.
+        expected = records[str(tmp_path / row["record"])]
         assert row["accuracy"] == pytest.approx(100 * expected["accuracy"], abs=5e-5)
         for name in ("folder", "task", "protocol", "seed", "status", "correct", "examples", "spec", "title", "group"):
             assert row[name] == expected[name]
