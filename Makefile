@@ -23,6 +23,7 @@ $(VENV)/installed-dev: $(VENV)/installed
 demo: $(VENV)/installed
 	$(BIN)/vtab study run docs/demo.toml --results $(DEMO)/results --cache $(DEMO)/cache
 	$(BIN)/vtab study run docs/examples/vivi_demo.toml --out $(DEMO)/vivi --cache $(DEMO)/cache
+	@echo "The board of the first part has a page: open $(DEMO)/leaderboard/index.html in a browser."
 
 test: $(VENV)/installed-dev
 	$(BIN)/ruff check .
