@@ -143,7 +143,9 @@ def _evaluation(path: Path, top: Mapping[str, Any], table: Mapping[str, Any]) ->
 def _report(path: Path, settings: StudySettings, name: str, table: Mapping[str, Any]) -> ReportTable:
     found = registry.reports.get(name)
     given = dict(table)
-    out = read_value(f"{path}: [[{name}]] out", given.pop("out", settings.results.parent / name), Path)
+    # Results that a command names begin where it is given, not where the file lies.
+    beside = settings.results.absolute().parent / name
+    out = read_value(f"{path}: [[{name}]] out", given.pop("out", beside), Path)
     chosen = apply_overrides(found.settings, given, f"report [[{name}]] of {path}")
     return ReportTable(name, chosen, path.resolve().parent / out)
 

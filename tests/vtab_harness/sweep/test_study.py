@@ -7,7 +7,7 @@ import pytest
 
 from vtab_harness.api.errors import OptionError
 from vtab_harness.sweep.settings import RunSettings, merged
-from vtab_harness.sweep.study import read_study
+from vtab_harness.sweep.study import read_study, read_whole_study
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -94,3 +94,20 @@ def test_wrong_seeds(seeds: Any) -> None:
 def test_no_backbone() -> None:
     with pytest.raises(OptionError, match="--backbone"):
         RunSettings().required_backbones()
+
+
+def test_a_report_lies_beside_the_results_wherever_a_command_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "docs" / "study.toml"
+    file.parent.mkdir()
+    text = 'backbones = ["timm:resnet18"]\nsuite = "mini"\nresults = "../there/results"\n[[leaderboard]]\n'
+    file.write_text(text)
+    monkeypatch.chdir(tmp_path)
+    (report,) = read_whole_study(file).reports
+    assert report.out.resolve() == tmp_path / "there" / "leaderboard"
+    (report,) = read_whole_study(file, {"results": Path("here/results")}).reports
+    assert report.out.resolve() == tmp_path / "here" / "leaderboard"
+    file.write_text(text + 'out = "board"\n')
+    (report,) = read_whole_study(file, {"results": Path("here/results")}).reports
+    assert report.out.resolve() == tmp_path / "docs" / "board"
