@@ -18,6 +18,7 @@ import errno
 import os
 import secrets
 import socket
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -243,7 +244,7 @@ def acquire(folder: Path, holder: Holder, expires: float | None = None) -> Lease
             except FileNotFoundError:
                 continue
             except FileExistsError:
-                if any(path.exists() and not path.is_dir() for path in (folder.parent, folder)):
+                if _in_the_way(folder.parent) or _in_the_way(folder):
                     raise
             there = _look(folder)
             if there is None:
@@ -482,6 +483,15 @@ def _ended(written: _Written) -> bool:
         pass
     # It has ended, too, where another one has its number now.
     return written.started > 0 and _started(written.pid) not in (0, written.started)
+
+
+def _in_the_way(path: Path) -> bool:
+    """Whether there is something that is no folder."""
+    try:
+        # One look: of two, a folder that is removed between them is there and no folder.
+        return not stat.S_ISDIR(path.stat().st_mode)
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager

@@ -251,6 +251,25 @@ def test_lease_of_a_dead_process_that_nobody_wants_is_tidied_away(place: Path, t
     assert tidy(place)
 
 
+def test_a_folder_that_is_removed_while_it_is_looked_at_is_not_in_the_way(place: Path) -> None:
+    """Two looks, whether something is there and whether it is a folder, found a file where a lease had just ended."""
+    place.parent.mkdir(parents=True)
+    stop = threading.Event()
+
+    def come_and_go() -> None:
+        while not stop.is_set():
+            place.mkdir()
+            place.rmdir()
+
+    thread = threading.Thread(target=come_and_go)
+    thread.start()
+    found = {leases._in_the_way(place) for _ in range(5_000)}
+    stop.set()
+    thread.join()
+    place.write_bytes(b"")
+    assert (found, leases._in_the_way(place)) == ({False}, True)
+
+
 def test_many_threads_count_without_losing_one(place: Path, tmp_path: Path) -> None:
     counter = tmp_path / "counter"
     counter.write_text("0")
