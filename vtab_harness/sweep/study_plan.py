@@ -114,8 +114,10 @@ def plan_evaluation(opened: Opened, evaluation: EvaluateTable) -> PlannedEvaluat
     jobs: list[PlannedJob] = []
     if there:
         settings = opened.sweep(evaluation, there)
-        jobs = plan(make_jobs(there, settings.chosen_tasks(), settings), estimate_time=True)
+        tasks = settings.chosen_tasks()
+        for draw in settings.of_each_draw():
+            jobs += plan(make_jobs(there, tasks, draw), estimate_time=True)
     later = len({spec for row in rows for spec in row.specs}) - len(set(there))
     seeds = seeds_of(opened.sweep(evaluation, there), build_protocol(evaluation.protocol, evaluation.set))
-    units = later * len(evaluation.chosen_tasks()) * len(seeds)
+    units = later * len(evaluation.chosen_tasks()) * len(seeds) * evaluation.draws
     return PlannedEvaluation(evaluation, tuple(jobs), later, units)

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from filelock import FileLock
 from study_makers import STUDY, makers, write
 
 from leaderboards.plugin import LeaderboardReport
-from vtab_harness.api.errors import VtabError
+from vtab_harness.api.errors import OptionError, VtabError
 from vtab_harness.sweep.evaluate import run_sweep
 from vtab_harness.sweep.study import read_whole_study
 from vtab_harness.sweep.study_plan import plan_evaluation, plan_steps
@@ -146,6 +147,9 @@ def test_evaluation_plan_and_report(tmp_path: Path, made: list[str], cache: Path
     assert (knn.finished, knn.units, knn.later, knn.seconds) == (0, 9, 7, None)
     assert (linear.finished, linear.units, linear.later) == (0, 2, 0)
     assert linear.seconds is not None
+    # Mini has one draw of labels, so that the plan of a second is the refusal of the run.
+    with pytest.raises(OptionError, match="declares no whole train and val split"):
+        plan_evaluation(first, replace(first.study.evaluations[1], draws=2))
 
     run_steps(first.todo, print)
     (found, failed), (other, none) = (run_evaluation(first, e, run_sweep) for e in first.study.evaluations)
