@@ -137,7 +137,7 @@ def build(found: Found, settings: LeaderboardSettings, tell: Tell) -> tuple[Boar
     choice = choose(results.readable, settings.suite, settings.protocol, settings.variants, settings.tasks)
     say(f"{choice.in_words()}: {choice.records} records.")
     for suite, protocol, variant, count in choice.others:
-        if (suite, is_draw_of(protocol, choice.protocol)) == (choice.suite, True):
+        if suite == choice.suite and is_draw_of(protocol, choice.protocol):
             continue
         say(f"Not in this table: {count} records of {suite}, {protocol}, data variant {variant}.")
     board = fill_board(results, choice, settings.aggregation)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,11 +10,10 @@ import pandas as pd
 
 from leaderboards.board.board import Board
 from leaderboards.statistics.seeds import Aggregation
+from vtab_harness.api.identity import official_draw
 
 if TYPE_CHECKING:
     from leaderboards.board.summary import Summary
-
-_DRAW = re.compile(r"-draw[0-9]+$")
 
 
 def is_draw_of(protocol: str, official: str) -> bool:
@@ -25,7 +23,7 @@ def is_draw_of(protocol: str, official: str) -> bool:
         >>> is_draw_of("linear-v1-draw2", "linear-v1"), is_draw_of("linear-v1", "linear-v1")
         (True, False)
     """
-    return protocol != official and _DRAW.sub("", protocol) == official
+    return protocol != official and official_draw(protocol) == official
 
 
 def of_other_draws(frame: pd.DataFrame, protocol: str) -> pd.Series[bool]:
@@ -74,7 +72,9 @@ def said_of_draws(board: Board, summary: Summary) -> list[str]:
     """Returns a sentence for each row that was measured on other draws; none where there is no such row."""
     said = []
     for b, row in enumerate(board.backbones):
-        if others := board.other_draws.get(row.key):
+        others = board.other_draws.get(row.key)
+        # Of an incomplete row the official draw has no mean to stand beside.
+        if others and not np.isnan(summary.mean[b]):
             means = ", ".join(f"{100 * mean:.2f} (draw {draw})" for draw, mean in sorted(others.items()))
             spread = f"standard deviation {100 * deviation(float(summary.mean[b]), others):.2f}"
             said.append(f"{row.name} on other labels: {100 * summary.mean[b]:.2f} (official), {means}; {spread}.")

@@ -26,7 +26,7 @@ _WHOLE = {
     "correct",
     "examples",
 }
-_WHOLE |= {"pretraining_step", "feature_size", "input_height", "input_width"}
+_WHOLE |= {"pretraining_step", "feature_size", "input_height", "input_width", "label_draws"}
 _TEXT = {"backbone", "source", "spec", "folder", "weights", "missing", "finish_with", "group", "task", "title"}
 _TEXT |= {"status", "record", "task_variant", "baseline", "measured_on"}
 

@@ -263,6 +263,16 @@ def protocol_name(protocol: ProtocolIdentity, labels: LabelsIdentity) -> str:
     return f"{named}-{_digest(labels.drawn)[:8]}" if labels.draw is None else f"{named}-draw{labels.draw}"
 
 
+def official_draw(name: str) -> str:
+    """Returns a protocol's name on the official draw of as many labels, without what `protocol_name` adds for others.
+
+    Examples:
+        >>> official_draw("linear-v1-5-shot-draw2"), official_draw("linear-v1")
+        ('linear-v1-5-shot', 'linear-v1')
+    """
+    return re.sub("-draw[0-9]+$", "", name)
+
+
 def features_key(backbone: BackboneIdentity, numerics: Numerics, pixels: str) -> str:
     """Returns the key (hex) of kept features: equal keys, equal features.
 

@@ -90,7 +90,8 @@ class SweepProgress:
         self._work, self._in_seconds = work_by_cell(planned)
         self._jobs = sum(item.missing > 0 for item in planned)
         # Of several draws each has a plan.
-        self._counts, self._done_jobs, self._done_work, self._done_at = Counts(len(self._work), 0, 0, 0), 0, 0.0, 0.0
+        self._counts, self._done_jobs = Counts(len(self._work), 0, 0, 0), 0
+        self._failed_work = self._done_work = self._done_at = 0.0
         self._start = time.monotonic()
         backbones = list(dict.fromkeys(backbone for backbone, _ in self._work))
         called = planned[0].job.settings.called if planned else {}

@@ -132,7 +132,8 @@ def print_scores(
     A mean over the suite is printed only where every task is there.
 
     Args:
-        records: Of one protocol; looked at one by one, and not kept.
+        records: Of one protocol; looked at one by one, and not kept. The table is of the labels of the first; of other
+            draws of them there is the mean below.
         tasks: In table order.
         suite: Name, if the tasks are one.
         specs: For each record the spec by which its backbone was asked for; by default that of the record.
@@ -140,15 +141,14 @@ def print_scores(
     """
     columns: dict[tuple[str, str], dict[str, list[float | None]]] = {}
     others: dict[int, dict[tuple[str, str], dict[str, list[float | None]]]] = {}
-    protocol: str = ""
+    protocol = ""
     labels: LabelsIdentity | None = None
     for i, record in enumerate(records):
         spec = specs[i] if specs else record.backbone.spec
-        draw = record.identity.labels.draw
-        if protocol and record.identity.protocol_name != protocol and draw is not None:
-            of_draw = others.setdefault(draw, {})
-        else:
-            of_draw, protocol, labels = columns, record.identity.protocol_name, record.identity.labels
+        if labels is None:
+            protocol, labels = record.identity.protocol_name, record.identity.labels
+        same = record.identity.labels == labels
+        of_draw = columns if same else others.setdefault(record.identity.labels.draw or 0, {})
         column = of_draw.setdefault((spec, record.identity.row), {})
         column.setdefault(record.identity.task.name, []).append(record.accuracy)
     if labels is None:

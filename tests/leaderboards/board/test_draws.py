@@ -4,12 +4,15 @@ import csv
 import statistics
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from made_boards import write_records
 from typer.testing import CliRunner
 
 import leaderboards
 import leaderboards.cli.leaderboard
+from leaderboards.board.draws import said_of_draws
+from leaderboards.board.summary import summarise
 from vtab_harness.cli.app import app
 
 TASKS = ["mini_count", "mini_distance"]
@@ -54,9 +57,19 @@ def test_tables_and_lines_show_the_spread(results: Path, tmp_path: Path) -> None
     means = [float(part.split()[0]) for part in line.partition(": ")[2].split(", ")[:2]]
     assert float(rows["a"]["label_draws_deviation"]) == pytest.approx(statistics.stdev(means), abs=0.02)
     assert rows["b"]["label_draws_deviation"] == ""
+    assert pq.read_table(out / "leaderboard.parquet")["label_draws"].to_pylist() == [2, 1]
     markdown = (out / "leaderboard.md").read_text()
     assert "## Other draws of the labels" in markdown
     assert "on other labels" in (out / "index.html").read_text()
+
+
+def test_a_row_whose_official_draw_is_incomplete_has_no_spread(tmp_path: Path) -> None:
+    write_records(tmp_path, ["timm:a"], TASKS[:1], accuracies=[0.7], examples=500)
+    write_records(tmp_path, ["timm:b"], TASKS, accuracies=[0.7], examples=500)
+    write_records(tmp_path, ["timm:a"], TASKS, accuracies=[0.7], examples=500, train_examples="1000-draw1")
+    board = leaderboards.build_board(leaderboards.load(str(tmp_path)), tasks=TASKS)
+    assert len(board.other_draws) == 1
+    assert said_of_draws(board, summarise(board)) == []
 
 
 def test_another_draw_can_be_asked_for_by_name(results: Path) -> None:
