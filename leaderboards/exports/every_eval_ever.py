@@ -56,7 +56,7 @@ def write(board: Board, summary: Summary, folder: Path) -> list[Path]:
         if summary.missing[b]:
             continue
         model = model_id(row)
-        evaluation = "/".join((_collection(board), *_how(board), row.key))
+        evaluation = "/".join((_collection(board), *how_measured(board), row.key))
         # Version 4 in form, which the schema asks for; the same for the same row, so that nothing is filed twice.
         name = uuid.UUID(bytes=hashlib.sha256(evaluation.encode()).digest()[:16], version=4)
         place = f"data/{_collection(board)}/{model}"
@@ -90,10 +90,6 @@ def model_id(row: BackboneRow) -> str:
 
 def _collection(board: Board) -> str:
     return f"vtab-harness_{part(board.suite)}"
-
-
-def _how(board: Board) -> tuple[str, str, str]:
-    return how_measured(board, "+".join(sorted(set(board.variants.values()))))
 
 
 def _log(board: Board, summary: Summary, b: int, scores: list[float], evaluation: str, model: str) -> dict[str, Any]:

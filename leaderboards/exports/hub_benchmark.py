@@ -79,8 +79,15 @@ def part(text: str) -> str:
     return f"{kept}-{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:8]}".strip("-")
 
 
-def how_measured(board: Board, variant: str) -> tuple[str, str, str]:
-    """Returns what may not share a leaderboard: protocol, labels (``1000-labels``, ``5-shot``) and data variant."""
+def how_measured(board: Board, variant: str | None = None) -> tuple[str, str, str]:
+    """Returns what may not share a leaderboard: protocol, labels (``1000-labels``, ``5-shot``) and data variant.
+
+    Args:
+        board: The scores.
+        variant: Of a task; by default those of all tasks together, as of the mean.
+    """
+    if variant is None:
+        variant = "+".join(sorted(set(board.variants.values())))
     labels = board.train_examples
     protocol = board.protocol.removesuffix(f"-{labels}")
     return part(protocol), part(labels if labels.endswith("-shot") else f"{labels}-labels"), part(variant)
@@ -91,7 +98,7 @@ def task_ids(board: Board) -> list[str]:
 
     The mean carries the variants of all tasks.
     """
-    every = [("mean", "+".join(sorted(set(board.variants.values()))))]
+    every: list[tuple[str, str | None]] = [("mean", None)]
     every += [(task.name, board.variants.get(task.name, "")) for task in board.tasks]
     return ["/".join((part(name), *how_measured(board, variant))) for name, variant in every]
 

@@ -59,8 +59,7 @@ def placeholder(board: Board) -> HubBenchmark:
 
 def results_file(board: Board) -> str:
     """Returns the name of a board's file in ``.eval_results/``."""
-    variants = "+".join(sorted(set(board.variants.values())))
-    return f"{'_'.join((part(board.suite), *how_measured(board, variants)))}.yaml"
+    return f"{'_'.join((part(board.suite), *how_measured(board)))}.yaml"
 
 
 def evaluation_results(board: Board, summary: Summary, row: int, benchmark: HubBenchmark) -> str:

@@ -19,6 +19,7 @@ from leaderboards.gate.judge import judge, tests_of
 from leaderboards.gate.outcome import BackboneCheck, GateReport, TaskChange
 from leaderboards.gate.policy import Policy, check_names, read_policy, simple_policy
 from leaderboards.gate.settings import GateSettings
+from leaderboards.records.entry import TRAIN_THE_NETWORK
 from leaderboards.records.record import differences, why_not
 from leaderboards.records.runs import BackboneRuns, Run, Runs, in_words, read_runs, runs_of
 from leaderboards.statistics.paired import PairedTask, suite_estimate, task_estimate
@@ -35,10 +36,8 @@ def gate(settings: GateSettings) -> GateReport:
         StorageError: A folder, the baseline or the policy cannot be used.
     """
     policy = None if settings.policy is None else read_policy(settings.policy)
-    baseline, runs = (
-        read_baseline(settings.baseline),
-        read_runs(settings.results, names=settings.names, newest=settings.newest),
-    )
+    baseline = read_baseline(settings.baseline)
+    runs = read_runs(settings.results, names=settings.names, newest=settings.newest)
     return check(baseline, runs, settings.margin, settings.confidence, settings.per_task, policy)
 
 
@@ -107,7 +106,7 @@ def _notes(protocol: str, found: Sequence[BackboneCheck]) -> Iterator[str]:
     """Yields what one training cannot say."""
     if not any(task.seeds == 1 for backbone in found for task in backbone.tasks):
         return
-    if protocol.startswith(("finetune", "lora")):
+    if protocol.startswith(TRAIN_THE_NETWORK):
         yield (
             "One seed: what training once more would give is not known, and a change may be no more than that. Run "
             "with --seeds 3, and make the baseline of such results."

@@ -17,6 +17,10 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 _LARGEST_CLAIM = 1 << 24
 
 
+TRAIN_THE_NETWORK = ("finetune", "lora")
+"""Protocols that run each test image through a network of their own, which another seed would train otherwise."""
+
+
 class Entry(NamedTuple):
     """A record, or a file that should be one. `leaderboards.records.frame.COLUMNS` says what the fields are.
 
@@ -153,7 +157,7 @@ def _flat(path: str, record: Usable) -> Entry:
         examples=0 if score is None else score.examples,
         seconds=float(sum(run.seconds.values())),
         test_seconds=run.seconds.get("test"),
-        trained=int(identity.protocol.name in ("finetune", "lora")),
+        trained=int(identity.protocol.name in TRAIN_THE_NETWORK),
         images_per_second=run.images_per_second,
         device=head.environment.device,
         device_name=head.environment.device_name,
